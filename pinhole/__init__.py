@@ -1,0 +1,1 @@
+"""Pinhole: what the services share; it knows none of them."""

@@ -1,0 +1,1 @@
+"""The words between services: pure values and messages, no input or output."""

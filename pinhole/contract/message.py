@@ -1,0 +1,28 @@
+"""The base of every message: frozen, strict about names, JSON on the wire."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, PlainSerializer
+
+
+def _rfc3339(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+Instant = Annotated[
+    AwareDatetime,
+    AfterValidator(lambda instant: instant.astimezone(UTC)),
+    PlainSerializer(_rfc3339, when_used="json"),
+]
+"""An aware instant; UTC with milliseconds and `Z` on the wire (RFC 3339)."""
+
+
+class Message(BaseModel):
+    """A value that travels between services. Unknown fields are an error, not silence."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="null")
+
+    def wire(self) -> bytes:
+        """Return the JSON that is sent: no absent fields, no spaces."""
+        return self.model_dump_json(exclude_none=True).encode()

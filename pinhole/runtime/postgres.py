@@ -1,0 +1,58 @@
+"""PostgreSQL: one asyncpg pool per process."""
+
+import json
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from pinhole.contract.errors import Unavailable
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+
+class PostgresUnavailable(Unavailable):
+    """PostgreSQL does not answer."""
+
+    reason = "DATABASE_UNAVAILABLE"
+
+
+async def _set_codecs(connection: Connection) -> None:
+    for name in ("json", "jsonb"):
+        await connection.set_type_codec(
+            name, encoder=json.dumps, decoder=json.loads, schema="pg_catalog"
+        )
+
+
+async def create_pool(
+    dsn: str, *, min_size: int = 1, max_size: int = 10, command_timeout_s: float = 30
+) -> Pool:
+    """Return an open pool whose connections read and write jsonb as Python values.
+
+    Raises:
+        PostgresUnavailable: no connection could be made.
+    """
+    try:
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=min_size,
+            max_size=max_size,
+            command_timeout=command_timeout_s,
+            init=_set_codecs,
+        )
+    except (OSError, asyncpg.PostgresError, TimeoutError) as error:
+        raise PostgresUnavailable(f"PostgreSQL does not answer: {error}") from error
+
+
+async def ping(pool: Pool) -> str | None:
+    """Return None where PostgreSQL answers within 2 s, else a sentence (for health checks)."""
+    try:
+        await pool.fetchval("SELECT 1", timeout=2)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError) as error:
+        return f"PostgreSQL does not answer: {type(error).__name__}: {error}"
+    return None
+
+
+def rows_affected(status: Any) -> int:  # noqa: ANN401 - asyncpg returns an untyped string
+    """Return the count in a command tag such as `UPDATE 3`."""
+    return int(str(status).rsplit(" ", 1)[-1])
