@@ -43,6 +43,9 @@ class Codec(StrEnum):
     DAG_PB = "dag-pb"
 
 
+_CODECS: Final = {_RAW_PREFIX: Codec.RAW, _DAG_PB_PREFIX: Codec.DAG_PB}
+
+
 @dataclass(frozen=True)
 class Cid:
     """A CIDv1 with a SHA-256 multihash. Equal when codec and digest are equal.
@@ -123,6 +126,23 @@ class Cid:
             )
         return cls(digest, Codec(codec_name))
 
+    @classmethod
+    def from_binary(cls, binary: bytes) -> "Cid":
+        """Return the CID with this binary form (36 bytes): the inverse of `binary`.
+
+        Raises:
+            InvalidCid: CIDv0, another codec, another hash, or another length.
+        """
+        codec = _CODECS.get(binary[: len(_RAW_PREFIX)])
+        if codec is None:
+            raise InvalidCid(f"{binary[:8].hex()} begins no CIDv1 of raw or dag-pb with sha2-256")
+        return cls(binary[len(_RAW_PREFIX) :], codec)
+
+    @property
+    def binary(self) -> bytes:
+        """The binary CIDv1, 36 bytes: how tables and dag-pb links spell it."""
+        return (_RAW_PREFIX if self.codec is Codec.RAW else _DAG_PB_PREFIX) + self.digest
+
     @property
     def sha256(self) -> str:
         """The digest as 64 lower-case hexadecimal digits: `sha256sum` of a frame's bytes."""
@@ -139,8 +159,7 @@ class Cid:
 
     @cached_property
     def _text(self) -> str:
-        prefix = _RAW_PREFIX if self.codec is Codec.RAW else _DAG_PB_PREFIX
-        return "b" + b32encode(prefix + self.digest).decode().lower().rstrip("=")
+        return "b" + b32encode(self.binary).decode().lower().rstrip("=")
 
     def __str__(self) -> str:
         return self._text

@@ -3,19 +3,32 @@
 Source: the IPFS Pinning Service API specification, version 1.0.0.
 """
 
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
 from pinhole.contract.cid import Cid
 from pinhole.contract.event import Sha256Hex
 from pinhole.contract.ids import Name
-from pinhole.contract.message import Instant, Message
+from pinhole.contract.message import Message
 
 MAX_BATCH_PINS = 500
 MAX_META_KEYS = 1000
 MAX_NAME_LENGTH = 255
+
+
+def _to_the_microsecond(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
+
+
+Created = Annotated[
+    AwareDatetime,
+    AfterValidator(lambda instant: instant.astimezone(UTC)),
+    PlainSerializer(_to_the_microsecond, when_used="json"),
+]
+"""When a pin was asked for, to the microsecond: unique per client, since `before` pages by it."""
 
 
 class Status(StrEnum):
@@ -46,7 +59,7 @@ class PinStatus(_Psa):
 
     requestid: str
     status: Status
-    created: Instant
+    created: Created
     pin: Pin
     delegates: list[str]
     info: dict[str, str] = {}

@@ -4,6 +4,7 @@ Source: Kubo's RPC API v0; the Trustless Gateway specification. Errors come as s
 or, after a 200, in an `X-Stream-Error` trailer.
 """
 
+import io
 import json
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
@@ -87,8 +88,7 @@ class KuboRpc:
 
     async def block_put(self, data: bytes, *, timeout_s: float = 10) -> Cid:
         """Store `data` as one raw block, unpinned, and return its CID."""
-        form = aiohttp.FormData()
-        form.add_field("data", data, filename="", content_type="application/octet-stream")
+        form = _form(data)
         query = {"cid-codec": "raw", "mhtype": "sha2-256", "pin": "false"}
         answer = await self._call("block/put", query, data=form, timeout_s=timeout_s)
         return Cid.parse(answer["Key"])
@@ -129,11 +129,20 @@ class KuboRpc:
                 raise KuboError(f"block/rm {removed.get('Hash')}: {removed['Error']}")
 
     async def pin_add(
-        self, cids: Sequence[Cid], *, recursive: bool = False, timeout_s: float = 30
+        self,
+        cids: Sequence[Cid],
+        *,
+        recursive: bool = False,
+        offline: bool = False,
+        timeout_s: float = 30,
     ) -> None:
-        """Pin blocks, directly unless `recursive`. Source: kubo.md on why frames are direct."""
+        """Pin blocks, directly unless `recursive`. Source: kubo.md on why frames are direct.
+
+        With `offline` a block that this node lacks is an error at once, not asked of the swarm.
+        """
         query = [("arg", str(cid)) for cid in cids]
         query.append(("recursive", "true" if recursive else "false"))
+        query.append(("offline", "true" if offline else "false"))
         await self._call("pin/add", query, timeout_s=timeout_s)
 
     async def pin_rm(
@@ -163,11 +172,14 @@ class KuboRpc:
             raise
         return True
 
-    async def add_tree(self, data: bytes, *, timeout_s: float = 60) -> Cid:
-        """Store `data`, unpinned, as a UnixFS file of `TREE_SETTINGS` and return its root."""
-        form = aiohttp.FormData()
-        form.add_field("file", data, filename="file", content_type="application/octet-stream")
+    async def add_tree(self, data: bytes, *, only_hash: bool = False, timeout_s: float = 60) -> Cid:
+        """Store `data`, unpinned, as a UnixFS file of `TREE_SETTINGS` and return its root.
+
+        With `only_hash` nothing is stored: the root is known before anything is locked by it.
+        """
+        form = _form(data)
         query = {**TREE_SETTINGS, "pin": "false", "quieter": "true", "progress": "false"}
+        query["only-hash"] = "true" if only_hash else "false"
         answer = await self._call("add", query, data=form, timeout_s=timeout_s)
         return Cid.parse(answer["Hash"])
 
@@ -219,6 +231,13 @@ class KuboRpc:
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         )
         return _Call(path, pending)
+
+
+def _form(data: bytes) -> aiohttp.FormData:
+    form = aiohttp.FormData()
+    # A stream: aiohttp refuses (warns about) bodies of more than 1 MiB given as bytes.
+    form.add_field("file", io.BytesIO(data), filename="f", content_type="application/octet-stream")
+    return form
 
 
 class _Call:
@@ -276,7 +295,12 @@ class TrustlessGateway:
         self._url = url.rstrip("/") + "/ipfs/"
 
     async def fetch(
-        self, cid: Cid, *, limit_bytes: int = MAX_BLOCK_BYTES, timeout_s: float = 5
+        self,
+        cid: Cid,
+        *,
+        limit_bytes: int = MAX_BLOCK_BYTES,
+        timeout_s: float = 5,
+        connect_timeout_s: float = 2,
     ) -> bytes:
         """Return the bytes of one block, verified against its CID.
 
@@ -290,11 +314,13 @@ class TrustlessGateway:
             async with self._session.get(
                 f"{self._url}{cid}",
                 params={"format": "raw"},
-                timeout=aiohttp.ClientTimeout(total=timeout_s),
+                timeout=aiohttp.ClientTimeout(total=timeout_s, sock_connect=connect_timeout_s),
                 allow_redirects=False,
             ) as response:
                 if response.status != 200:  # noqa: PLR2004 - HTTP's OK
-                    raise self._refusal(cid, response.status, (await response.text())[:300])
+                    # Not `text()`: a lying origin's error page may have no end.
+                    text = (await response.content.read(300)).decode("utf-8", "replace")
+                    raise self._refusal(cid, response.status, text)
                 data = await _read_body(response, limit_bytes)
         except TimeoutError as error:
             raise KuboTimeout(f"the gateway sent no whole answer in {timeout_s:g} s") from error

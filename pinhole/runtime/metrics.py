@@ -1,5 +1,6 @@
 """Prometheus metrics: `/metrics` of every service."""
 
+import asyncio
 from typing import Final
 
 from aiohttp import web
@@ -21,6 +22,6 @@ REQUEST_SECONDS: Final = Histogram(
 async def metrics(request: web.Request) -> web.Response:
     """Answer `GET /metrics`."""
     del request
-    return web.Response(
-        body=generate_latest(REGISTRY), headers={"Content-Type": CONTENT_TYPE_LATEST}
-    )
+    # A thread: the process collector reads /proc.
+    exposition = await asyncio.to_thread(generate_latest, REGISTRY)
+    return web.Response(body=exposition, headers={"Content-Type": CONTENT_TYPE_LATEST})

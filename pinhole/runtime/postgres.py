@@ -1,14 +1,21 @@
 """PostgreSQL: one asyncpg pool per process."""
 
 import json
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
 
 from pinhole.contract.errors import Unavailable
 
-Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+if TYPE_CHECKING:
+    from asyncpg.pool import PoolConnectionProxy
+
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+else:
+    # asyncpg's classes cannot be subscripted at run time, only in its stubs.
+    Pool = asyncpg.Pool
+    Connection = asyncpg.Connection
 
 
 class PostgresUnavailable(Unavailable):

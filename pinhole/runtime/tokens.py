@@ -5,6 +5,7 @@ with PostgreSQL read `access.tokens`; the detector, which has no database, reads
 hashes.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -198,7 +199,7 @@ async def export_tokens(pool: Pool, scope: Scope, path: Path) -> int:
     This is how the detector, which has no database, learns who may ask it.
     """
     rows = [dict(row) for row in await pool.fetch(EXPORT, scope, datetime.now(UTC))]
-    write_tokens(path, rows)
+    await asyncio.to_thread(write_tokens, path, rows)
     return len(rows)
 
 

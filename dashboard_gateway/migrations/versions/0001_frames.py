@@ -78,7 +78,8 @@ CREATE TABLE dashboard.frames (
     height_px       integer,
     captured_at     timestamptz NOT NULL,
     received_at     timestamptz NOT NULL DEFAULT now(),
-    clock_offset_ms integer,
+    -- A clock one year off is 31,536,000,000 ms: more than an integer holds.
+    clock_offset_ms bigint,
     attributes      jsonb NOT NULL DEFAULT '{}',
     storage_mode    text NOT NULL DEFAULT 'reference' CHECK (storage_mode IN ('reference', 'binary')),
     bytes_state     dashboard.bytes_state NOT NULL DEFAULT 'awaited',
@@ -130,7 +131,9 @@ CREATE INDEX frames_sha256 ON dashboard.frames (sha256) WHERE codec <> 'raw';
 CREATE INDEX frames_classes ON dashboard.frames USING gin (classes);
 -- The acknowledgement: unsettled and wanted frames are few; the settled many are not in here.
 CREATE INDEX frames_awaited ON dashboard.frames (stream, seq) WHERE bytes_state = 'awaited';
-CREATE INDEX frames_missing ON dashboard.frames (camera_id, frame_id) WHERE bytes_state = 'missing';
+-- Streams are UUIDv7: this order is oldest first.
+CREATE INDEX frames_missing
+    ON dashboard.frames (camera_id, stream, seq) WHERE bytes_state = 'missing';
 CREATE INDEX frames_unanalysed
     ON dashboard.frames (frame_id) WHERE analysis_state IN ('waiting', 'failed');
 """
