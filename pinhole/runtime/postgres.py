@@ -1,6 +1,7 @@
 """PostgreSQL: one asyncpg pool per process."""
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import asyncpg
@@ -31,8 +32,23 @@ async def _set_codecs(connection: Connection) -> None:
         )
 
 
+async def _leave_session(connection: Connection) -> None:
+    """Send nothing when a connection goes back to the pool.
+
+    asyncpg would send a reset each time, a second round trip (0.1 ms) for every query. Ours leave
+    no session state behind: no SET, no LISTEN on a pooled connection, and advisory locks are those
+    of transactions or are given up by who took them. An open transaction is rolled back still.
+    """
+    del connection
+
+
 async def create_pool(
-    dsn: str, *, min_size: int = 1, max_size: int = 10, command_timeout_s: float = 30
+    dsn: str,
+    *,
+    min_size: int = 1,
+    max_size: int = 10,
+    command_timeout_s: float = 30,
+    server_settings: Mapping[str, str] | None = None,
 ) -> Pool:
     """Return an open pool whose connections read and write jsonb as Python values.
 
@@ -46,6 +62,8 @@ async def create_pool(
             max_size=max_size,
             command_timeout=command_timeout_s,
             init=_set_codecs,
+            reset=_leave_session,
+            server_settings=dict(server_settings or {}),
         )
     except (OSError, asyncpg.PostgresError, TimeoutError) as error:
         raise PostgresUnavailable(f"PostgreSQL does not answer: {error}") from error

@@ -15,13 +15,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aiohttp import web
 
 from pinhole.contract.errors import Forbidden, Unauthorized
 from pinhole.contract.scopes import Scope
-from pinhole.runtime.postgres import Pool
+
+if TYPE_CHECKING:
+    # Not at run time: the detector has no database, and its installation no asyncpg.
+    from pinhole.runtime.postgres import Pool
 
 PREFIX: Final = "pnh_"
 MAX_LENGTH: Final = 128
@@ -77,7 +80,7 @@ def hash_of(secret: str) -> bytes:
 class PostgresTokens:
     """Tokens in `access.tokens`, cached for `CACHE_S`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: "Pool") -> None:
         self._pool = pool
         self._cache: dict[bytes, tuple[float, Token | None]] = {}
 
@@ -169,7 +172,7 @@ INSERT = """
 
 
 async def create_token(
-    pool: Pool,
+    pool: "Pool",
     name: str,
     scopes: Iterable[Scope],
     *,
@@ -193,7 +196,7 @@ EXPORT = """
 """
 
 
-async def export_tokens(pool: Pool, scope: Scope, path: Path) -> int:
+async def export_tokens(pool: "Pool", scope: Scope, path: Path) -> int:
     """Write the hashes of the tokens with `scope` to `path`, whole or not at all; return how many.
 
     This is how the detector, which has no database, learns who may ask it.

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +91,11 @@ def test_an_event_without_attributes_is_at_most_700_bytes() -> None:
     )
     parse_event(longest)
     assert len(json.dumps(longest, separators=(",", ":"))) <= 700
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON_VALUES, max_size=5))
+def test_the_canonical_form_is_what_the_reference_library_writes(value: dict[str, Any]) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
 
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), JSON_VALUES, max_size=5))

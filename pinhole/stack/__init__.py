@@ -1,0 +1,1 @@
+"""Everything on one machine: PostgreSQL, private Kubo nodes and the services as processes."""

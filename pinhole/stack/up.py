@@ -1,0 +1,204 @@
+"""`pinhole up`: every part started as early as what it needs allows, and kept running."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from pinhole.contract.errors import PinholeError
+from pinhole.runtime.postgres import create_pool
+from pinhole.stack import access, enrol, health, preflight, run_state, secret_files
+from pinhole.stack.kubo_binary import obtain_binary
+from pinhole.stack.kubo_node import new_swarm_key
+from pinhole.stack.layout import Layout
+from pinhole.stack.options import Options
+from pinhole.stack.plan import plan, postgres_of
+from pinhole.stack.port_plan import require_page_port
+from pinhole.stack.postgres_server import PostgresServer
+from pinhole.stack.processes import Processes
+from pinhole.stack.progress import Report
+from pinhole.stack.topology import Camera, Topology
+
+
+def run(layout: Layout, options: Options, report: Report) -> None:
+    """Run the stack until Ctrl-C or SIGTERM; leave no process behind, however it ends.
+
+    Raises:
+        StackFailure: It could not be started; what had been started was stopped.
+
+    """
+    signal.signal(signal.SIGTERM, _leave)  # until the event loop takes over
+    layout.make()
+    with run_state.only_run(layout):
+        preflight.check(layout.home)
+        require_page_port(options.page_port)
+        topology = plan(layout, options, obtain_binary(report))
+        asyncio.run(_until_told(topology, options, report))
+
+
+def _leave(number: int, frame: object) -> None:
+    del frame
+    sys.exit(128 + number)
+
+
+async def _until_told(topology: Topology, options: Options, report: Report) -> None:
+    stack = Stack(topology, postgres_of(topology.layout), options.fps, report)
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, _on_signal, stopped, stack.processes)
+    publishing = asyncio.create_task(stack.publish())
+    starting = asyncio.create_task(stack.start())
+    told = asyncio.create_task(stopped.wait())
+    try:
+        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            starting.result()
+            for line in stack.announcement:
+                report(line)
+            await told
+    finally:
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        report("stopping")
+        await stack.stop()
+        publishing.cancel()
+        report("stopped")
+
+
+def _on_signal(stopped: asyncio.Event, processes: Processes) -> None:
+    if stopped.is_set():
+        processes.kill()  # a second Ctrl-C: at once
+    stopped.set()
+
+
+class Stack:
+    """The parts of one stack and what starts them."""
+
+    def __init__(
+        self, topology: Topology, postgres: PostgresServer, fps: float | None, report: Report
+    ) -> None:
+        self.topology = topology
+        self.processes = Processes(report, self._mark_changed)
+        self._postgres = postgres
+        self._fps = fps
+        self._report = report
+        self._ready = False
+        self._one_time_password: str | None = None
+        self._changed = asyncio.Event()
+
+    @property
+    def announcement(self) -> tuple[str, ...]:
+        """What the user wants to know once everything runs."""
+        page = f"Pinhole is up: {self.topology.page_url}"
+        ending = "Ctrl-C, or `pinhole down`, stops everything"
+        if self._one_time_password is None:
+            return (page, ending)
+        name, password = enrol.FIRST_ADMINISTRATOR, self._one_time_password
+        return (page, f"log in as {name} with the one-time password {password}", ending)
+
+    async def publish(self) -> None:
+        """Write what is known of the run whenever it changes, until cancelled."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await asyncio.to_thread(run_state.write, self.topology.layout, self._state())
+
+    async def start(self) -> None:
+        """Start everything; return when every service says that it is well.
+
+        Raises:
+            StackFailure: Some part did not come up; the others are left to `stop`.
+
+        """
+        self._mark_changed()
+        try:
+            await self._start_all()
+        except ExceptionGroup as group:
+            raise _cause(group) from group
+        await health.until_well(self.topology.health_urls, self._report)
+        self._ready = True
+        self._mark_changed()
+
+    async def stop(self) -> None:
+        """Stop everything, users of a part before the part itself."""
+        cameras = {camera.program_name for camera in self.topology.cameras}
+        nodes = {camera.node.name for camera in self.topology.cameras}
+        layers = (cameras, {"dashboard", "yolo"}, {"pinning"}, {self.topology.hub.name} | nodes)
+        await self.processes.stop(layers)
+
+    async def _start_all(self) -> None:
+        """Start each part when those that it needs are ready, and no later."""
+        start = self.processes.start
+        async with asyncio.TaskGroup() as group:
+            database = group.create_task(self._start_database())
+            hub = group.create_task(self._start_hub())
+            group.create_task(start(self.topology.yolo()))
+            pinning = group.create_task(_after((database, hub), self._start_pinning))
+            dashboard = group.create_task(_after((database,), self._start_dashboard))
+            for camera in self.topology.cameras:
+                node = group.create_task(_after((hub,), partial(self._start_node, camera)))
+                needed = (pinning, dashboard, node)
+                group.create_task(_after(needed, partial(self._start_camera, camera)))
+
+    async def _start_database(self) -> None:
+        await asyncio.to_thread(self._postgres.prepare)
+        await self.processes.start(self._postgres.program())
+
+    async def _start_pinning(self) -> None:
+        await self.processes.start(self.topology.pinning())
+        # It has made the table of tokens; nobody asks it for anything before a camera is there.
+        async with await create_pool(self.topology.dsn, max_size=1) as pool:
+            await access.make_valid(pool, self.topology)
+
+    async def _start_hub(self) -> None:
+        hub = self.topology.hub
+        await asyncio.to_thread(hub.prepare, self._swarm_key())
+        await self.processes.start(hub.program())
+
+    async def _start_dashboard(self) -> None:
+        await self.processes.start(self.topology.dashboard())
+        self._one_time_password = await enrol.first_administrator(self.topology)
+
+    async def _start_node(self, camera: Camera) -> None:
+        peers = (self.topology.hub.as_peer(),)
+        await asyncio.to_thread(camera.node.prepare, self._swarm_key(), peers)
+        await self.processes.start(camera.node.program())
+
+    async def _start_camera(self, camera: Camera) -> None:
+        await enrol.enrol(self.topology, camera, self._report)
+        await self.processes.start(self.topology.camera(camera, self._fps))
+
+    def _swarm_key(self) -> str:
+        path = self.topology.layout.secrets_dir("swarm") / "swarm.key"
+        return secret_files.kept(path, new_swarm_key)
+
+    def _mark_changed(self) -> None:
+        self._changed.set()
+
+    def _state(self) -> run_state.RunState:
+        return run_state.of_this_process(
+            url=self.topology.page_url,
+            dsn=self.topology.dsn,
+            ready=self._ready,
+            health_urls=self.topology.health_urls,
+            programs=self.processes.standings,
+        )
+
+
+async def _after(
+    needed: tuple[asyncio.Task[None], ...], start: Callable[[], Awaitable[None]]
+) -> None:
+    await asyncio.gather(*needed)
+    await start()
+
+
+def _cause(group: ExceptionGroup[Exception]) -> Exception:
+    """Return the first sentence for the user in `group`, or the group where it holds none."""
+    for error in group.exceptions:
+        if isinstance(error, ExceptionGroup):
+            return _cause(error)
+        if isinstance(error, PinholeError):
+            return error
+    return group
