@@ -1,0 +1,43 @@
+"""What policies decide on, read from a pin's `meta` into typed values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pinhole.contract.owners import Owner
+
+
+@dataclass(frozen=True)
+class Facts:
+    """The typed columns beside `meta`. What is absent or unreadable is None: `meta` keeps it."""
+
+    site: str | None = None
+    camera: str | None = None
+    city: str | None = None
+    event_id: str | None = None
+    kind: str | None = None
+    label_status: str | None = None
+    captured_at: datetime | None = None
+
+    @classmethod
+    def of(cls, owner: Owner, meta: Mapping[str, str]) -> "Facts":
+        """Return the facts of a pin; for a camera's own pins the owner says site and camera."""
+        site, camera = owner.as_camera or (meta.get("site_id"), meta.get("camera_id"))
+        return cls(
+            site=site,
+            camera=camera,
+            city=meta.get("city_id"),
+            event_id=meta.get("event_id"),
+            kind=meta.get("kind"),
+            label_status=meta.get("label_status"),
+            captured_at=_instant(meta.get("captured_at")),
+        )
+
+
+def _instant(text: str | None) -> datetime | None:
+    try:
+        instant = datetime.fromisoformat(text or "")
+    except ValueError:
+        return None
+    # An instant without a zone is ambiguous: policies must not guess.
+    return instant.astimezone(UTC) if instant.tzinfo is not None else None

@@ -1,0 +1,25 @@
+"""The application's parts by key: what handlers take out of `request.app`."""
+
+import asyncio
+
+from aiohttp import web
+
+from pinhole.runtime.postgres import Pool
+from pinning.attempts import Attempts
+from pinning.hub import Hub
+from pinning.keeper import Keeper
+from pinning.networks import AllowedNetworks
+from pinning.origins import Origins
+from pinning.pins import Pins
+from pinning.settings import PinningSettings
+
+SETTINGS: web.AppKey[PinningSettings] = web.AppKey("settings", PinningSettings)
+POOL: web.AppKey[Pool] = web.AppKey("pool", Pool)
+HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
+NETWORKS: web.AppKey[AllowedNetworks] = web.AppKey("networks", AllowedNetworks)
+ORIGINS: web.AppKey[Origins] = web.AppKey("origins", Origins)
+KEEPER: web.AppKey[Keeper] = web.AppKey("keeper", Keeper)
+ATTEMPTS: web.AppKey[Attempts] = web.AppKey("attempts", Attempts)
+PINS: web.AppKey[Pins] = web.AppKey("pins", Pins)
+UPLOADS: web.AppKey[asyncio.Semaphore] = web.AppKey("uploads", asyncio.Semaphore)
+"""Bodies being read or stored: bounds them in memory."""

@@ -1,0 +1,186 @@
+"""The ledger of blocks: what the hub holds and whose bytes they are. SQL of both tables.
+
+Every function wants a connection inside a transaction that holds the CIDs' locks, unless it says
+otherwise.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from pinhole.contract.cid import Cid
+from pinhole.contract.owners import Owner
+from pinhole.runtime.postgres import Connection, Pool
+from pinning.wants import Arrival, Want
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a want stands, read under its lock."""
+
+    erased: bool
+    held: bool
+    """Whether the hub has the block under a pin of ours."""
+    bound: bool
+    """Whether these bytes came from this owner before."""
+    wanted: bool
+    """Whether a pin of this owner still asks for it."""
+
+
+READ = """
+    SELECT t.cid IS NOT NULL AS erased, coalesce(b.state = 'held', false) AS held,
+           n.cid IS NOT NULL AS bound,
+           EXISTS (SELECT FROM pinning.pins AS p WHERE p.cid = w.cid AND p.owner = w.owner)
+               AS wanted
+    FROM unnest($1::bytea[], $2::text[]) WITH ORDINALITY AS w (cid, owner, ordinal)
+    LEFT JOIN pinning.tombstones AS t USING (cid)
+    LEFT JOIN pinning.blocks AS b USING (cid)
+    LEFT JOIN pinning.bindings AS n USING (cid, owner)
+    ORDER BY w.ordinal
+"""
+
+
+async def read(connection: Connection, wants: Sequence[Want]) -> list[Standing]:
+    """Return how each of `wants` stands, in their order."""
+    rows = await connection.fetch(READ, *_columns(wants))
+    return [Standing(*row.values()) for row in rows]
+
+
+# One statement: the block is held, the binding made, every pin that waited for it is `pinned`.
+# Parts of one statement see the same snapshot, so the pins that claim are read, not inferred.
+RECORD = """
+    WITH kept AS (
+        SELECT * FROM unnest($1::bytea[], $2::text[], $3::pinning.source[], $4::bigint[],
+                             $5::bytea[], $6::boolean[], $7::float8[])
+            AS k (cid, owner, source, size_bytes, sha256, is_tree, expires_after_s)
+    ), block AS (
+        INSERT INTO pinning.blocks (cid, is_tree, size_bytes, sha256)
+        SELECT DISTINCT ON (cid) cid, is_tree, size_bytes, sha256 FROM kept ORDER BY cid
+        ON CONFLICT (cid) DO UPDATE SET state = 'held', releasing_at = NULL, held_at = now()
+            WHERE blocks.state <> 'held'
+    ), pin AS (
+        UPDATE pinning.pins AS p
+        SET status = 'pinned', settled_at = now(), next_attempt_at = NULL, reason = NULL,
+            details = NULL, retryable = NULL, size_bytes = kept.size_bytes
+        FROM kept
+        WHERE p.cid = kept.cid AND p.owner = kept.owner AND p.status <> 'pinned'
+    )
+    INSERT INTO pinning.bindings AS n (cid, owner, source, expires_at, claimed_at)
+    SELECT cid, owner, source,
+           CASE WHEN NOT claimed THEN now() + make_interval(secs => expires_after_s) END,
+           CASE WHEN claimed THEN now() END
+    FROM kept, LATERAL (SELECT expires_after_s IS NULL OR EXISTS (
+        SELECT FROM pinning.pins AS p WHERE p.cid = kept.cid AND p.owner = kept.owner
+    ) AS claimed) AS c
+    ON CONFLICT (cid, owner) DO UPDATE
+        SET expires_at = CASE WHEN n.claimed_at IS NULL THEN excluded.expires_at END,
+            claimed_at = coalesce(n.claimed_at, excluded.claimed_at)
+"""
+
+
+async def record(connection: Connection, arrivals: Collection[Arrival]) -> None:
+    """Write that the hub holds and pinned `arrivals`, at most one a want, each for its owner."""
+    rows = [
+        (
+            arrival.want.cid.binary,
+            arrival.want.owner.text,
+            arrival.source.value,
+            arrival.size_bytes,
+            arrival.sha256,
+            not arrival.want.cid.is_frame,
+            arrival.expires_after_s,
+        )
+        for arrival in arrivals
+    ]
+    await connection.execute(RECORD, *map(list, zip(*rows, strict=True)))
+
+
+CLAIM = """
+    WITH bound AS (
+        SELECT b.cid, b.owner, k.size_bytes FROM pinning.bindings AS b
+        JOIN unnest($1::bytea[], $2::text[]) AS w (cid, owner) USING (cid, owner)
+        JOIN pinning.blocks AS k USING (cid)
+    ), claimed AS (
+        UPDATE pinning.bindings AS b SET expires_at = NULL, claimed_at = now()
+        FROM bound WHERE b.cid = bound.cid AND b.owner = bound.owner AND b.claimed_at IS NULL
+    ), pin AS (
+        UPDATE pinning.pins AS p
+        SET status = 'pinned', settled_at = now(), next_attempt_at = NULL, reason = NULL,
+            details = NULL, retryable = NULL, size_bytes = bound.size_bytes
+        FROM bound WHERE p.cid = bound.cid AND p.owner = bound.owner AND p.status <> 'pinned'
+    )
+    SELECT cid, owner FROM bound
+"""
+
+
+async def claim(connection: Connection, wants: Collection[Want]) -> set[Want]:
+    """Settle the pins of those `wants` whose bytes came from their owner; return which."""
+    rows = await connection.fetch(CLAIM, *_columns(wants))
+    return {Want(Owner.parse(row["owner"]), Cid.from_binary(row["cid"])) for row in rows}
+
+
+UNBIND = """
+    DELETE FROM pinning.bindings AS b WHERE b.cid = $1 AND b.owner = $2
+    AND NOT EXISTS (SELECT FROM pinning.pins AS p WHERE p.cid = b.cid AND p.owner = b.owner)
+"""
+LET_GO = """
+    UPDATE pinning.blocks AS b SET state = 'releasing', releasing_at = now()
+    WHERE b.cid = $1 AND b.state = 'held'
+    AND NOT EXISTS (SELECT FROM pinning.bindings AS n WHERE n.cid = b.cid)
+"""
+
+
+async def drop(connection: Connection, want: Want) -> None:
+    """Drop the binding if no pin of the owner is left, and let the block go if no binding is."""
+    await connection.execute(UNBIND, want.cid.binary, want.owner.text)
+    await connection.execute(LET_GO, want.cid.binary)
+
+
+RELEASING = """
+    SELECT cid FROM pinning.blocks WHERE state = 'releasing' ORDER BY releasing_at LIMIT $1
+"""
+
+
+async def releasing(pool: Pool, limit: int) -> list[Cid]:
+    """Return the blocks that wait longest for their removal. Needs no lock."""
+    return [Cid.from_binary(row["cid"]) for row in await pool.fetch(RELEASING, limit)]
+
+
+STILL_RELEASING = """
+    SELECT b.cid FROM pinning.blocks AS b
+    WHERE b.cid = ANY ($1::bytea[]) AND b.state = 'releasing'
+    AND NOT EXISTS (SELECT FROM pinning.bindings AS n WHERE n.cid = b.cid)
+"""
+
+
+async def still_releasing(connection: Connection, cids: Collection[Cid]) -> list[Cid]:
+    """Return those of `cids` that may be removed now that their locks are held."""
+    rows = await connection.fetch(STILL_RELEASING, [cid.binary for cid in cids])
+    return [Cid.from_binary(row["cid"]) for row in rows]
+
+
+async def remove(connection: Connection, cids: Collection[Cid]) -> None:
+    """Forget blocks that are gone from the hub."""
+    binaries = [cid.binary for cid in cids]
+    await connection.execute("DELETE FROM pinning.blocks WHERE cid = ANY ($1::bytea[])", binaries)
+
+
+NAMED_BY_OTHERS = """
+    SELECT EXISTS (SELECT FROM pinning.pins WHERE cid = $1 AND owner <> $2)
+        OR EXISTS (SELECT FROM pinning.bindings WHERE cid = $1 AND owner <> $2)
+"""
+
+
+async def named_by_others(pool: Pool, want: Want) -> bool:
+    """Whether another owner has, or asked for, the same bytes. Needs no lock."""
+    found = await pool.fetchval(NAMED_BY_OTHERS, want.cid.binary, want.owner.text)
+    return bool(found)
+
+
+async def is_known(connection: Connection, cid: Cid) -> bool:
+    """Whether the hub has, or had until its release, the block under a pin of ours."""
+    query = "SELECT EXISTS (SELECT FROM pinning.blocks WHERE cid = $1)"
+    return bool(await connection.fetchval(query, cid.binary))
+
+
+def _columns(wants: Collection[Want]) -> tuple[list[bytes], list[str]]:
+    return [want.cid.binary for want in wants], [want.owner.text for want in wants]

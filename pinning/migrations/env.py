@@ -1,0 +1,5 @@
+"""Alembic's entry for the schema `pinning`."""
+
+from pinhole.runtime.migrations import run_migrations
+
+run_migrations()

@@ -1,0 +1,120 @@
+"""Settings of the pinning service: environment variables that start with `PINNING_`."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Final
+
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import NoDecode
+
+from pinhole.contract.cid import MAX_BLOCK_BYTES
+from pinhole.runtime.settings import ServiceSettings, service_config
+
+Network = IPv4Network | IPv6Network
+
+# Loopback, RFC 1918 and RFC 4193: where VPNs live. Link-local is left out (cloud metadata).
+PRIVATE_NETWORKS: Final = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7"
+
+
+def _split(text: str | Sequence[object]) -> Sequence[object]:
+    if not isinstance(text, str):
+        return text
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(_split)]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class PinningSettings(ServiceSettings):
+    """What the pinning service is told by its environment."""
+
+    model_config = service_config("PINNING_")
+
+    port: int = Field(default=8081, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    postgres_dsn: SecretStr = Field(description="PostgreSQL, `postgresql://…`.")
+    postgres_connections: int = Field(
+        default=12, ge=4, le=200, description="Most connections to PostgreSQL, per process."
+    )
+    kubo_rpc_url: str = Field(
+        default="http://127.0.0.1:5101", description="The hub's Kubo RPC, without `/api/v0`."
+    )
+    kubo_rpc_token: SecretStr | None = Field(
+        default=None, description="Bearer token of the hub's Kubo RPC."
+    )
+    kubo_gateway_url: str = Field(
+        default="http://127.0.0.1:8181",
+        description="The hub's own gateway: never accepted as a camera's origin.",
+    )
+    kubo_timeout_s: float = Field(
+        default=10, gt=0, le=300, description="Seconds that one call to the hub's Kubo may take."
+    )
+    allowed_networks: Networks = Field(
+        default=tuple(_split(PRIVATE_NETWORKS)),
+        validate_default=True,
+        description="Networks, comma-separated, that may be dialled for blocks.",
+    )
+    delegates: Words = Field(
+        default=(),
+        description="Multiaddresses of the hub told to clients; asked of Kubo where empty.",
+    )
+    max_upload_bytes: int = Field(
+        default=5_000_000, ge=1, le=2**30, description="Largest body of POST /api/v1/blocks, bytes."
+    )
+    max_pin_bytes: int = Field(
+        default=100_000_000,
+        ge=MAX_BLOCK_BYTES,
+        description="Largest tree fetched for an outside client's pin, bytes.",
+    )
+    unclaimed_hours: float = Field(
+        default=24, gt=0, description="Hours that pushed bytes are kept before a pin claims them."
+    )
+    fetches: int = Field(
+        default=64, ge=1, le=1024, description="Blocks in memory at once, over all origins."
+    )
+    fetches_per_origin: int = Field(
+        default=8, ge=1, le=64, description="Requests to one origin at once."
+    )
+    fetch_timeout_s: float = Field(
+        default=10, gt=0, le=300, description="Seconds that an origin may take for one block."
+    )
+    connect_timeout_s: float = Field(
+        default=2, gt=0, le=60, description="Seconds that connecting to an origin may take."
+    )
+    bitswap_fallback: bool = Field(
+        default=True,
+        description="Whether a camera whose gateway does not answer is asked over bitswap.",
+    )
+    bitswap_timeout_s: float = Field(
+        default=10, gt=0, le=300, description="Seconds that a block may take over bitswap."
+    )
+    bitswap_fetches: int = Field(
+        default=8, ge=1, le=256, description="Blocks asked for over bitswap at once."
+    )
+    keep_batch: int = Field(
+        default=32, ge=1, le=256, description="Most blocks pinned in one call to Kubo."
+    )
+    max_attempts: int = Field(
+        default=10, ge=1, le=100, description="Attempts before a pin is `failed`."
+    )
+    retry_first_s: float = Field(
+        default=0.5, gt=0, description="Seconds before the second attempt; doubled each time."
+    )
+    retry_longest_s: float = Field(
+        default=60, gt=0, description="Most seconds between two attempts."
+    )
+    max_wait_s: float = Field(
+        default=60, ge=0, le=600, description="Largest `wait_s` of POST /pins/batch, seconds."
+    )
+
+    @property
+    def lease(self) -> timedelta:
+        """How long a worker has a pin to itself: longer than any attempt takes."""
+        longest_s = self.fetch_timeout_s + self.bitswap_timeout_s + 4 * self.kubo_timeout_s
+        return timedelta(seconds=longest_s)
+
+    @property
+    def unclaimed_for(self) -> timedelta:
+        """How long pushed bytes are kept before a pin claims them."""
+        return timedelta(hours=self.unclaimed_hours)
