@@ -1,0 +1,1 @@
+"""The dashboard: receives events, runs the journey, shows frames."""

@@ -1,0 +1,180 @@
+"""Journeys of the frames of a job, side by side: what becomes of each decides about the job."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from dashboard_gateway import queue
+from dashboard_gateway.backoff import OUTAGE_LONGEST_S, delay_s
+from dashboard_gateway.clients import NeighbourUnavailable
+from dashboard_gateway.dispatch_metrics import JOURNEYS, STEP_SECONDS
+from dashboard_gateway.infer_step import InferStep, Room
+from dashboard_gateway.journey import Ended, Frame, Later, NoRoom, journey
+from dashboard_gateway.pin_step import PinStep
+from dashboard_gateway.records import Detected, Records
+from dashboard_gateway.states import AnalysisState, BytesState
+from pinhole.contract.cid import Cid, Codec
+from pinhole.contract.detection import InferenceAnswer
+from pinhole.contract.owners import Owner
+from pinhole.runtime.postgres import Pool
+from pinhole.runtime.tasks import Pulse
+
+logger = logging.getLogger(__name__)
+
+
+class Outcome(StrEnum):
+    """How a journey went this time."""
+
+    DONE = "done"
+    ENDED = "ended"
+    LATER = "later"
+    NO_ROOM = "no_room"
+    OUTAGE = "outage"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Went:
+    """How one frame's journey went, and when it goes on."""
+
+    frame: Frame
+    outcome: Outcome
+    again_after_s: float | None = None
+
+
+class Journeys:
+    """The steps that all journeys of this process share, and the journeys themselves."""
+
+    def __init__(
+        self, pool: Pool, pins: PinStep, inferences: InferStep, records: Records, neighbours: Pulse
+    ) -> None:
+        """`neighbours` turns the health red while a service that journeys need is away."""
+        self._pool = pool
+        self._pins = pins
+        self._inferences = inferences
+        self._records = records
+        self._neighbours = neighbours
+
+    async def go(self, frame_ids: Sequence[int], room: Room, attempt: int) -> float | None:
+        """Take frames as far as they can go; return the delay until the rest is tried again.
+
+        Args:
+            frame_ids: those at the end of their way already are left alone.
+            room: the places at the detector that these frames may take. Those that find none are
+                handed to the queue of `ANALYSES`.
+            attempt: how often this was tried before, which spaces retries during an outage.
+        """
+        frames = await load(self._pool, frame_ids)
+        went = await asyncio.gather(*(self._travel(frame, room, attempt) for frame in frames))
+        await self._hand_over([one.frame for one in went if one.outcome is Outcome.NO_ROOM])
+        return max((w.again_after_s for w in went if w.again_after_s is not None), default=None)
+
+    async def _hand_over(self, frames: Sequence[Frame]) -> None:
+        if frames:
+            async with self._pool.acquire() as connection:
+                await queue.enqueue_frames(
+                    connection, [[frame.frame_id for frame in frames]], entrypoint=queue.ANALYSES
+                )
+
+    async def _travel(self, frame: Frame, room: Room, attempt: int) -> Went:
+        went = await self._try(frame, room, attempt)
+        JOURNEYS.labels(went.outcome).inc()
+        return went
+
+    async def _try(self, frame: Frame, room: Room, attempt: int) -> Went:
+        try:
+            await journey(frame, _TimedSteps(self, room))
+        except Ended:
+            return Went(frame, Outcome.ENDED)
+        except NoRoom:
+            return Went(frame, Outcome.NO_ROOM)
+        except Later as later:
+            return Went(frame, Outcome.LATER, later.delay_s)
+        except NeighbourUnavailable as error:
+            self._neighbours.fail(error.details)
+            longest_s = max(OUTAGE_LONGEST_S, error.retry_after_s)
+            return Went(frame, Outcome.OUTAGE, delay_s(attempt + 1, longest_s=longest_s))
+        except Exception:
+            # Unforeseen: it must neither end the other journeys nor be forgotten.
+            logger.exception("the journey of frame %s failed", frame.frame_id)
+            return Went(frame, Outcome.FAILED, delay_s(attempt + 1))
+        self._neighbours.beat()
+        return Went(frame, Outcome.DONE)
+
+    async def pin(self, frame: Frame) -> None:
+        """Do the first step."""
+        await self._pins.pin(frame)
+
+    async def infer(self, frame: Frame, room: Room) -> InferenceAnswer:
+        """Do the second step."""
+        return await self._inferences.infer(frame, room)
+
+    async def record(self, frame: Frame, answer: InferenceAnswer) -> None:
+        """Do the last step."""
+        await self._records.write(Detected(frame.frame_id, frame.cid, answer))
+
+
+class _TimedSteps:
+    """The steps of one frame, each timed."""
+
+    def __init__(self, journeys: Journeys, room: Room) -> None:
+        self._journeys = journeys
+        self._room = room
+
+    async def pin(self, frame: Frame) -> None:
+        async with _timed("pin"):
+            await self._journeys.pin(frame)
+
+    async def infer(self, frame: Frame) -> InferenceAnswer:
+        async with _timed("infer"):
+            return await self._journeys.infer(frame, self._room)
+
+    async def record(self, frame: Frame, answer: InferenceAnswer) -> None:
+        async with _timed("record"):
+            await self._journeys.record(frame, answer)
+
+
+@asynccontextmanager
+async def _timed(step: str) -> AsyncIterator[None]:
+    started = time.perf_counter()
+    yield
+    STEP_SECONDS.labels(step).observe(time.perf_counter() - started)
+
+
+LOAD = """
+    SELECT f.frame_id, f.camera_id, f.owner, c.site, c.name, f.digest, f.codec, f.size_bytes,
+        f.event_id, f.captured_at, f.received_at, f.bytes_state, f.analysis_state,
+        f.pin_attempts, f.analysis_attempts
+    FROM dashboard.frames AS f JOIN dashboard.cameras AS c USING (camera_id)
+    WHERE f.frame_id = ANY ($1) AND (
+        f.bytes_state IN ('awaited', 'missing')
+        OR f.bytes_state IN ('pinned', 'archived') AND f.analysis_state = 'waiting')
+"""
+
+
+async def load(pool: Pool, frame_ids: Sequence[int]) -> list[Frame]:
+    """Return those of the frames whose journey is not over."""
+    return [_frame(row) for row in await pool.fetch(LOAD, list(frame_ids))]
+
+
+def _frame(row: Mapping[str, Any]) -> Frame:
+    owner = row["owner"]
+    return Frame(
+        frame_id=row["frame_id"],
+        camera_id=row["camera_id"],
+        owner=Owner.parse(owner) if owner else Owner.camera(row["site"], row["name"]),
+        cid=Cid(bytes(row["digest"]), Codec(row["codec"])),
+        size_bytes=row["size_bytes"],
+        event_id=row["event_id"],
+        captured_at=row["captured_at"],
+        received_at=row["received_at"],
+        bytes_state=BytesState(row["bytes_state"]),
+        analysis_state=AnalysisState(row["analysis_state"]),
+        pin_attempts=row["pin_attempts"],
+        analysis_attempts=row["analysis_attempts"],
+    )

@@ -1,0 +1,141 @@
+"""A lane of the queue: one pgqueuer manager, its jobs in hand, and whether it makes progress.
+
+Several dispatchers share one queue. A job belongs to one of them while its heartbeat is fresh; a
+dispatcher that was killed leaves jobs whose heartbeat ages, and another takes them within seconds.
+A new job wakes a lane by NOTIFY.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import asyncpg
+from pgqueuer.adapters.drivers.asyncpg import AsyncpgPoolDriver
+from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueueBuilder
+from pgqueuer.adapters.persistence.queries import Queries
+from pgqueuer.core.qm import QueueManager
+from pgqueuer.domain.errors import RetryRequested
+from pgqueuer.domain.models import Job
+
+from dashboard_gateway import queue
+from pinhole.runtime.tasks import Pulse
+
+# One line for every retry is too much while a service is away; the metrics count them.
+logging.getLogger("pgqueuer").setLevel(logging.WARNING)
+
+Work = Callable[[list[int], int], Awaitable[float | None]]
+"""Does a job, given the ids in it and how often it was tried before.
+
+Returns the seconds after which what is left of it is tried again, or None: it is done.
+"""
+
+# NOTIFY wakes at once; this is how long a lost one, or a dead dispatcher's job, goes unnoticed.
+_POLL: Final = timedelta(seconds=1)
+_JOBS_IN_A_DEQUEUE: Final = 16
+_CONNECTIONS: Final = 4
+_STOP_WITHIN_S: Final = 5.0
+_WATCH_EVERY_S: Final = 1.0
+
+
+class Lane:
+    """Takes jobs of some entry points and does them, a bounded number at once."""
+
+    def __init__(
+        self, dsn: str, works: Mapping[str, Work], *, jobs_at_once: int, stale_after_s: float
+    ) -> None:
+        self._dsn = dsn
+        self._works = works
+        self._jobs_at_once = jobs_at_once
+        self._stale_after = timedelta(seconds=stale_after_s)
+        self._in_hand: set[asyncio.Task[Any]] = set()
+        self._finished = 0
+
+    async def run(self, pulse: Pulse) -> None:
+        """Work until PostgreSQL is lost; the supervisor runs it again.
+
+        If cancelled, jobs in hand go back into the queue, where others see them at once.
+        """
+        # A pool of its own: pgqueuer reads and writes jsonb as text, all others as values.
+        pool = await asyncpg.create_pool(
+            self._dsn, min_size=1, max_size=_CONNECTIONS, command_timeout=_STOP_WITHIN_S * 2
+        )
+        manager = self._manager(pool)
+        working = asyncio.create_task(self._work(manager))
+        watching = asyncio.create_task(self._watch(pool, pulse))
+        try:
+            done, _ = await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            watching.cancel()
+            await self._stop(manager, working)
+            pool.terminate()
+
+    async def _work(self, manager: QueueManager) -> None:
+        await manager.run(
+            dequeue_timeout=_POLL,
+            batch_size=min(_JOBS_IN_A_DEQUEUE, self._jobs_at_once // 2),
+            max_concurrent_tasks=self._jobs_at_once,
+            shutdown_on_listener_failure=True,
+            heartbeat_timeout=self._stale_after,
+            log_aggregation_interval=timedelta(0),
+        )
+
+    async def _stop(self, manager: QueueManager, working: "asyncio.Task[None]") -> None:
+        manager.shutdown.set()
+        for job in list(self._in_hand):
+            job.cancel()
+        _, late = await asyncio.wait({working}, timeout=_STOP_WITHIN_S)
+        for task in late:
+            task.cancel()
+
+    def _manager(self, pool: "asyncpg.Pool[asyncpg.Record]") -> QueueManager:
+        queries = Queries(
+            AsyncpgPoolDriver(pool),
+            qbe=QueryBuilderEnvironment(queue.SETTINGS),
+            qbq=QueryQueueBuilder(queue.SETTINGS),
+        )
+        manager = QueueManager(queries, channel=queue.SETTINGS.channel)
+        for name, work in self._works.items():
+            # "hold": pgqueuer deletes no job but a successful one.
+            register = manager.entrypoint(name, accepts_context=False, on_failure="hold")
+            register(self._doing(work))
+        return manager
+
+    def _doing(self, work: Work) -> Callable[[Job], Awaitable[None]]:
+        async def do(job: Job) -> None:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - pgqueuer runs each job in a task of its own
+            self._in_hand.add(task)
+            try:
+                again_after_s = await work(queue.ids_of(job.payload), job.attempts)
+            except asyncio.CancelledError:
+                # pgqueuer would delete a cancelled job; it is only this process that ends.
+                raise RetryRequested(reason="the dispatcher stops") from None
+            finally:
+                self._in_hand.discard(task)
+                self._finished += 1
+            if again_after_s is not None:
+                raise RetryRequested(timedelta(seconds=again_after_s))
+
+        return do
+
+    # A second's grace: what became due just now is not yet waiting for anybody.
+    WAITING = """
+        SELECT EXISTS (
+            SELECT FROM dashboard.pgqueuer
+            WHERE entrypoint = ANY ($1) AND status = 'queued'
+              AND execute_after < now() - interval '1 second')
+    """
+
+    async def _watch(self, pool: "asyncpg.Pool[asyncpg.Record]", pulse: Pulse) -> None:
+        """Beat while nothing waits, or something was finished since the last look."""
+        finished = self._finished
+        while True:
+            waiting = await pool.fetchval(self.WAITING, list(self._works), timeout=5)
+            if not waiting or self._finished != finished:
+                finished = self._finished
+                pulse.beat()
+            await asyncio.sleep(_WATCH_EVERY_S)

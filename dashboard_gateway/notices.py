@@ -1,0 +1,108 @@
+"""PostgreSQL's NOTIFY: how one process hears what the others changed.
+
+A notice is a hint, never the truth: who misses one reads the table. It is sent inside the
+transaction that made the change, hence arrives after the commit or not at all.
+"""
+
+import asyncio
+import json
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final
+
+import asyncpg
+
+from pinhole.runtime.postgres import Connection
+from pinhole.runtime.tasks import Pulse
+
+logger = logging.getLogger(__name__)
+
+FRAMES: Final = "frames"
+"""Frames came or changed; the payload is a JSON list of frame ids. One notice a batch."""
+CAMERAS: Final = "dashboard_cameras"
+"""A camera was enrolled, got other keys, or was revoked; the payload is its camera_id."""
+
+PING_EVERY_S: Final = 0.5
+PING_TIMEOUT_S: Final = 1.0
+STALLS_AFTER_S: Final = 10.0
+# PostgreSQL limits a payload to 8,000 bytes; a 64-bit id takes at most 20 with its comma.
+_IDS_IN_A_NOTICE: Final = 390
+
+NOTIFY = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload"
+
+
+async def notify_frames(connection: Connection, frame_ids: Iterable[int]) -> None:
+    """Tell all listeners, when this transaction commits, that these frames came or changed."""
+    payloads = payloads_of(list(frame_ids))
+    if payloads:
+        await connection.execute(NOTIFY, FRAMES, payloads)
+
+
+def payloads_of(frame_ids: Sequence[int]) -> list[str]:
+    """Return the payloads that name `frame_ids`, each within PostgreSQL's limit."""
+    return [
+        json.dumps(frame_ids[start : start + _IDS_IN_A_NOTICE], separators=(",", ":"))
+        for start in range(0, len(frame_ids), _IDS_IN_A_NOTICE)
+    ]
+
+
+def frame_ids_of(payload: str) -> list[int]:
+    """Return the frame ids in a payload of `FRAMES`."""
+    ids: list[int] = json.loads(payload)
+    return ids
+
+
+class Listener:
+    """One connection that listens for all of this process, and says when it was lost.
+
+    Register before `run`. `on_lost` callbacks run when notices may have been missed: caches empty
+    themselves there. A connection that died silently is noticed within 1.5 s.
+    """
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._callbacks: defaultdict[str, list[Callable[[str], None]]] = defaultdict(list)
+        self._lost: list[Callable[[], None]] = []
+        self.connected = asyncio.Event()
+
+    def on(self, channel: str, callback: Callable[[str], None]) -> None:
+        """Call `callback(payload)` for every notice on `channel`."""
+        self._callbacks[channel].append(callback)
+
+    def on_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback()` whenever notices may have been missed."""
+        self._lost.append(callback)
+
+    async def run(self, pulse: Pulse) -> None:
+        """Listen until the connection is lost, which raises; the supervisor calls this again."""
+        connection: Connection = await asyncpg.connect(self._dsn, timeout=PING_TIMEOUT_S * 3)
+        try:
+            for channel in self._callbacks:
+                await connection.add_listener(channel, self._received)
+            # What changed before these listeners stood was not heard.
+            self._announce_loss()
+            self.connected.set()
+            await self._watch(connection, pulse)
+        finally:
+            self.connected.clear()
+            self._announce_loss()
+            connection.terminate()
+
+    async def _watch(self, connection: Connection, pulse: Pulse) -> None:
+        while True:
+            await connection.execute("SELECT 1", timeout=PING_TIMEOUT_S)
+            pulse.beat()
+            await asyncio.sleep(PING_EVERY_S)
+
+    def _announce_loss(self) -> None:
+        for callback in self._lost:
+            callback()
+
+    def _received(self, connection: object, pid: int, channel: str, payload: Any) -> None:  # noqa: ANN401 - asyncpg's signature
+        del connection, pid
+        for callback in self._callbacks[channel]:
+            try:
+                callback(str(payload))
+            except Exception:
+                logger.exception("a listener of %s failed", channel)

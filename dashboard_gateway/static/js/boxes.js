@@ -1,0 +1,55 @@
+// Boxes: shown or not with `b`; labels keep their size on the screen at any size of the picture.
+import { onKey } from "./keys.js";
+import { remember } from "./preferences.js";
+
+const observer = new ResizeObserver((entries) => {
+  for (const entry of entries) fit(entry.target);
+});
+
+// --unit is how many pixels of the frame one CSS pixel covers.
+function fit(svg) {
+  const { width, height } = svg.viewBox.baseVal;
+  // Not getBoundingClientRect: a zoomed picture's labels are scaled by --zoom, not twice.
+  const scales = [svg.clientWidth / width, svg.clientHeight / height];
+  const isCover = svg.getAttribute("preserveAspectRatio").endsWith("slice");
+  const scale = isCover ? Math.max(...scales) : Math.min(...scales);
+  if (scale > 0) svg.style.setProperty("--unit", (1 / scale).toFixed(3));
+}
+
+// Frames from senders that did not say their size: the picture itself knows.
+function takeSize(svg) {
+  const image = svg.parentElement.querySelector("img");
+  const take = () => {
+    svg.setAttribute("viewBox", `0 0 ${image.naturalWidth} ${image.naturalHeight}`);
+    fit(svg);
+  };
+  if (image.complete && image.naturalWidth) take();
+  else image.addEventListener("load", take, { once: true });
+}
+
+export function watchBoxes(root) {
+  for (const svg of root.querySelectorAll("svg.boxes")) {
+    if (svg.hasAttribute("data-unsized")) takeSize(svg);
+    observer.observe(svg);
+  }
+}
+
+export function toggleBoxes() {
+  const root = document.documentElement;
+  const shown = root.dataset.boxes === "off";
+  root.dataset.boxes = shown ? "on" : "off";
+  remember("boxes", root.dataset.boxes);
+  for (const button of document.querySelectorAll("[data-action=boxes]")) {
+    button.setAttribute("aria-pressed", String(shown));
+  }
+  return true;
+}
+
+export function startBoxes() {
+  watchBoxes(document);
+  document.addEventListener("htmx:load", (event) => watchBoxes(event.target));
+  document.addEventListener("click", (event) => {
+    if (event.target.closest("[data-action=boxes]")) toggleBoxes();
+  });
+  onKey(["b"], toggleBoxes);
+}

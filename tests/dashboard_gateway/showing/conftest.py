@@ -1,0 +1,54 @@
+"""The dashboard's showing half on real PostgreSQL and a real hub."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from dashboard_gateway.app import SHOWING
+from dashboard_gateway.resources import LISTENER
+from pinhole.runtime.postgres import Pool
+from pinhole.stack.kubo_node import KuboNode
+from tests.dashboard_gateway.conftest import Client, StartDashboard
+from tests.support.gallery import Gallery
+from tests.support.polling import Eventually
+
+
+@pytest.fixture
+async def gallery(pool: Pool, hub_kubo: KuboNode) -> AsyncIterator[Gallery]:
+    """Add cameras, frames and users."""
+    async with Gallery(pool, hub_kubo) as gallery:
+        yield gallery
+
+
+@pytest.fixture
+async def start_showing(
+    start_dashboard: StartDashboard, hub_kubo: KuboNode, eventually: Eventually
+) -> StartDashboard:
+    """Start dashboards that show what this test's hub holds, and listen already."""
+
+    async def start(**changes: Any) -> Client:
+        settings = {"hub_gateway_url": hub_kubo.gateway_url, **changes}
+        client = await start_dashboard(SHOWING, **settings)
+        await eventually(client.app[LISTENER].connected.is_set)
+        return client
+
+    return start
+
+
+@pytest.fixture
+async def showing(start_showing: StartDashboard) -> Client:
+    """Give a dashboard that shows."""
+    return await start_showing()
+
+
+def picture_of(width_px: int, height_px: int, *, seed: int = 0, ending: str = ".jpg") -> bytes:
+    """Return an encoded picture that no other seed gives."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 255, (max(1, height_px // 16), max(1, width_px // 16), 3), np.uint8)
+    pixels = cv2.resize(coarse, (width_px, height_px), interpolation=cv2.INTER_CUBIC)
+    done, encoded = cv2.imencode(ending, pixels)
+    assert done
+    return bytes(encoded)
