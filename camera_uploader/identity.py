@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from pinhole.contract.signing import Ed25519Signer
 
 logger = logging.getLogger(__name__)
 
-_PRIVATE_MODE = 0o600
 _PUBLIC_MODE = 0o644
 
 
@@ -56,8 +56,9 @@ def public_key_file(key_file: Path) -> Path:
 def _make(key_file: Path) -> None:
     key_file.parent.mkdir(parents=True, exist_ok=True)
     signer = Ed25519Signer.generate()
-    fresh = key_file.with_name(f".{key_file.name}.{os.getpid()}")
-    _write(fresh, signer.export(), _PRIVATE_MODE)
+    descriptor, name = tempfile.mkstemp(prefix=f".{key_file.name}.", dir=key_file.parent)
+    fresh = Path(name)
+    _write(descriptor, signer.export())
     try:
         # A link, not a rename: of two first starts at once, one makes the key and both use it.
         key_file.hardlink_to(fresh)
@@ -74,14 +75,14 @@ def _publish(key_file: Path, signer: Ed25519Signer) -> None:
     path = public_key_file(key_file)
     try:
         if not path.exists() or path.read_text(encoding="ascii").strip() != public:
-            _write(path, public, _PUBLIC_MODE)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _PUBLIC_MODE)
+            _write(descriptor, public)
     except OSError as error:
         # The key itself may be mounted read-only, as a secret is.
         logger.warning("the public key was not written beside the key: %s", error.strerror)
 
 
-def _write(path: Path, text: str, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+def _write(descriptor: int, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="ascii") as file:
         file.write(text + "\n")
         file.flush()

@@ -21,7 +21,7 @@ from pinhole.runtime.tokens import bearer_of, hash_of, require
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 VIEWERS = web.AppKey("viewers", Viewers)
 
-_VIEWER: Final = "viewer"
+_VIEWER: Final = web.RequestKey("viewer", Viewer)
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -92,8 +92,7 @@ class CrossOrigin(Forbidden):
 
 def viewer_of(request: web.Request) -> Viewer:
     """Return the caller, on routes whose access is SESSION, PAGE or DATA."""
-    viewer: Viewer = request[_VIEWER]
-    return viewer
+    return request[_VIEWER]
 
 
 @web.middleware
@@ -113,7 +112,7 @@ async def access_middleware(request: web.Request, handler: Handler) -> web.Strea
         case Access.PAGE | Access.SESSION as access:
             viewer = await _logged_in(request)
             if viewer is None:
-                raise web.HTTPSeeOther(f"/login{_and_back(request)}")
+                return _to_log_in(request)
             if viewer.must_change_password and access is Access.PAGE:
                 raise web.HTTPSeeOther("/password")
             request[_VIEWER] = viewer
@@ -170,8 +169,14 @@ def check_same_origin(request: web.Request) -> None:
         raise CrossOrigin(f"the request comes from {origin or 'an unnamed origin'}")
 
 
-def _and_back(request: web.Request) -> str:
-    """Return the query that leads back here after the log-in; fragments are no place to return."""
-    if request.method != "GET" or request.path == "/" or "HX-Request" in request.headers:
-        return ""
-    return f"?next={quote(request.path_qs, safe='')}"
+def _to_log_in(request: web.Request) -> web.Response:
+    """Lead to the log-in, and from there back here."""
+    if "HX-Request" in request.headers:
+        # A fragment is no place for a log-in page: htmx takes the whole page there.
+        return web.Response(
+            status=401, headers={"HX-Redirect": "/login", "Cache-Control": "no-store"}
+        )
+    back = ""
+    if request.method == "GET" and request.path != "/":
+        back = f"?next={quote(request.path_qs, safe='')}"
+    raise web.HTTPSeeOther(f"/login{back}")

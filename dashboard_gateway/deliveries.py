@@ -13,7 +13,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from dashboard_gateway.cameras import Camera
-from dashboard_gateway.texts import storable
+from dashboard_gateway.texts import holds_nul, storable
 from pinhole.contract.errors import Refused, TooLarge
 from pinhole.contract.event import (
     MAX_BATCH_EVENTS,
@@ -137,25 +137,13 @@ def read_event(index: int, value: object, source: str) -> Received:
             reason="SOURCE_MISMATCH",
         )
     text = canonical(value)
-    if _NUL in text and _holds_nul(value):
+    # The canonical form may also spell a harmless "\\u0000".
+    if _NUL in text and holds_nul(value):
         raise MalformedEvent("a text holds U+0000, which cannot be stored")
     attributes = value["data"].get("attributes")
     return Received(
         index, event, hashlib.sha256(text).digest(), json.dumps(attributes) if attributes else "{}"
     )
-
-
-def _holds_nul(value: object) -> bool:
-    # PostgreSQL's text holds no U+0000; the canonical form may also spell a harmless "\\u0000".
-    match value:
-        case str():
-            return "\0" in value
-        case dict():
-            return any(_holds_nul(part) for pair in value.items() for part in pair)
-        case list():
-            return any(map(_holds_nul, value))
-        case _:
-            return False
 
 
 def _refusal(index: int, value: object, error: MalformedEvent, source: str) -> Refusal:

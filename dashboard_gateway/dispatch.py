@@ -1,12 +1,18 @@
 """The dispatcher: which jobs there are, and what each of them sets going."""
 
+import logging
 from collections.abc import AsyncIterator, Sequence
 
 from aiohttp import web
 
 from dashboard_gateway import cameras, orphans, queue, queue_state
 from dashboard_gateway.backoff import OUTAGE_LONGEST_S, delay_s
-from dashboard_gateway.clients import DetectorClient, NeighbourUnavailable, PinningClient
+from dashboard_gateway.clients import (
+    DetectorClient,
+    NeighbourUnavailable,
+    PinningClient,
+    RequestRefused,
+)
 from dashboard_gateway.infer_step import InferStep, Room
 from dashboard_gateway.journeys import Journeys
 from dashboard_gateway.lane import Lane
@@ -21,6 +27,8 @@ from dashboard_gateway.settings import DashboardSettings
 from pinhole.runtime.health import SUPERVISOR
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tasks import Supervisor
+
+logger = logging.getLogger(__name__)
 
 
 def setup(app: web.Application) -> None:
@@ -117,6 +125,9 @@ class OriginJob:
                     await self._pinning.delete_origin(camera.site, camera.name)
             except NeighbourUnavailable:
                 return delay_s(attempt + 1, longest_s=OUTAGE_LONGEST_S)
+            except RequestRefused as error:
+                # An address outside pinning's networks: enrolled again, this is tried again.
+                logger.warning("%s is not fetched from: %s", camera.source, error.details)
             async with self._pool.acquire() as connection, connection.transaction():
                 await revive_camera(connection, camera_id)
         return None

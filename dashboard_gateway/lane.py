@@ -74,6 +74,10 @@ class Lane:
             pool.terminate()
 
     async def _work(self, manager: QueueManager) -> None:
+        # pgqueuer starts its first probe of the listener beside the LISTEN itself; a probe that
+        # wins is never heard and ends the run after 10 s (seen at every start of a loaded
+        # machine). Once this connection listens, pgqueuer's own LISTEN needs no round trip.
+        await manager.queries.driver.add_listener(queue.SETTINGS.channel, _ignore)
         await manager.run(
             dequeue_timeout=_POLL,
             batch_size=min(_JOBS_IN_A_DEQUEUE, self._jobs_at_once // 2),
@@ -139,3 +143,7 @@ class Lane:
                 finished = self._finished
                 pulse.beat()
             await asyncio.sleep(_WATCH_EVERY_S)
+
+
+def _ignore(payload: str | bytes | bytearray) -> None:
+    del payload

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from dashboard_gateway import passwords, sessions, throttle, users
-from dashboard_gateway.access import viewer_of
+from dashboard_gateway.access import VIEWERS, viewer_of
 from dashboard_gateway.rendering import render
 from dashboard_gateway.resources import POOL, SETTINGS
 from dashboard_gateway.throttle import Attempt, TooManyAttempts
@@ -117,6 +117,7 @@ async def log_out(request: web.Request) -> web.Response:
     secret = sessions.secret_of(request, name)
     if secret is not None:
         await sessions.delete(request.app[POOL], secret)
+        request.app[VIEWERS].clear()  # here at once; elsewhere when the notice comes
     response = web.HTTPSeeOther("/login")
     response.del_cookie(name, path="/", secure=request.app[SETTINGS].is_https)
     response.headers["Clear-Site-Data"] = '"cache"'
@@ -148,6 +149,7 @@ async def change_password(request: web.Request) -> web.Response:
     async with pool.acquire() as connection, connection.transaction():
         await users.set_password(connection, user.name, new_hash, must_change=False)
         await sessions.delete_all(connection, user.user_id)
+    request.app[VIEWERS].clear()
     return await _welcome(request, user, "/")
 
 

@@ -37,8 +37,7 @@ FIND = """
         WHERE bytes_state = 'awaited' AND received_at < now() - make_interval(secs => $1)
         UNION
         SELECT frame_id, camera_id FROM dashboard.frames
-        WHERE analysis_state = 'waiting' AND analysis_state IN ('waiting', 'failed')
-          AND bytes_state IN ('pinned', 'archived')
+        WHERE analysis_state = 'waiting' AND bytes_state IN ('pinned', 'archived')
           AND received_at < now() - make_interval(secs => $1)
     )
     SELECT frame_id, camera_id FROM unsettled

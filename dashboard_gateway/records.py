@@ -96,7 +96,7 @@ class Records:
             await _write_pinned(connection, _of(ordered, Pinned))
             await _write_put_off(connection, _of(ordered, PutOff))
             await _write_unusable(connection, _of(ordered, Unusable))
-            await _write_detected(connection, _of(ordered, Detected))
+            await write_detected(connection, _of(ordered, Detected))
             await _write_not_detected(connection, _of(ordered, NotDetected))
             await notices.notify_frames(connection, {record.frame_id for record in ordered})
         return [None] * len(records)
@@ -187,7 +187,8 @@ DETECTIONS = """
 _SEPARATOR = "\x1f"
 
 
-async def _write_detected(connection: Connection, records: Sequence[Detected]) -> None:
+async def write_detected(connection: Connection, records: Sequence[Detected]) -> None:
+    """Write what was seen in frames that have no detections yet, and remember it."""
     if not records:
         return
     answers = [record.answer for record in records]

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
@@ -59,10 +59,13 @@ class Renderer:
         self._environment.globals |= {"overlay": overlay, "wording": wording}
         self._zones: dict[str, ZoneInfo] = {"UTC": _UTC}
 
-    def load(self) -> None:
+    @classmethod
+    def load(cls) -> Self:
         """Read and compile every template. Blocking."""
-        for name in self._environment.list_templates(extensions=["html"]):
-            self._environment.get_template(name)
+        renderer = cls()
+        for name in renderer._environment.list_templates(extensions=["html"]):
+            renderer._environment.get_template(name)
+        return renderer
 
     def fragment(self, template: str, **context: Any) -> str:  # noqa: ANN401 - any page's data
         """Return a template's HTML."""

@@ -29,7 +29,6 @@ def setup(app: web.Application) -> None:
     app.router.add_get("/static/{version}/{path:.+}", assets.serve)
     for part in (gateway, api, pages, log_in):
         part.add_routes(app)
-    app[RENDERER] = Renderer()
     app.cleanup_ctx.append(_files)
     app.cleanup_ctx.append(_viewers)
     app.cleanup_ctx.append(_pictures)
@@ -39,7 +38,7 @@ def setup(app: web.Application) -> None:
 
 async def _files(app: web.Application) -> AsyncIterator[None]:
     app[ASSETS] = await asyncio.to_thread(assets.load)
-    await asyncio.to_thread(app[RENDERER].load)
+    app[RENDERER] = await asyncio.to_thread(Renderer.load)
     yield
 
 

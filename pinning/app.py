@@ -131,5 +131,5 @@ def _start(app: web.Application) -> None:
         supervisor.start(f"keeper-{number}", app[KEEPER].run_lane, stalls_after_s=stalls_after_s)
     worker = Worker(pool, hub, app[ATTEMPTS], lease=settings.lease)
     supervisor.start("worker", worker.run, stalls_after_s=30)
-    releaser = Releaser(pool, hub)
+    releaser = Releaser(pool, hub, every_s=settings.release_every_s)
     supervisor.start("releaser", releaser.run, stalls_after_s=stalls_after_s)

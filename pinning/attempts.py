@@ -102,6 +102,9 @@ class Attempts:
     async def _attempt(self, want: Want, written: Awaitable[Container[Want]] | None) -> None:
         try:
             outcome = await self._outcome(want, written)
+            if outcome.reason is Reason.NO_LONGER_WANTED and want in self._watchers:
+                # Its last pin was deleted while another, which waits for it, was being written.
+                outcome = await self._outcome(want, None)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             # The row could not be written: its lease ends, then a worker takes it up.
             logger.warning("%s of %s: %s: %s", want.cid, want.owner, type(error).__name__, error)

@@ -141,7 +141,13 @@ def _verdict(arrival: Arrival, standing: Standing) -> Kept | NotKept:
     if standing.erased:
         return NotKept(Reason.ERASED, f"{arrival.want.cid} was erased and is not taken again")
     if arrival.expires_after_s is None and not standing.wanted:
-        return NotKept(Reason.NO_LONGER_WANTED, "its pins were deleted meanwhile")
+        # Whoever asks for it anew meanwhile has it tried again.
+        return NotKept(
+            Reason.NO_LONGER_WANTED,
+            "its pins were deleted meanwhile",
+            retryable=True,
+            tried=False,
+        )
     return Kept(duplicate=standing.bound)
 
 

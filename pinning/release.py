@@ -18,16 +18,16 @@ logger = logging.getLogger(__name__)
 
 # A batch holds Kubo's pin lock about 1 ms a block: adds wait at most about 32 ms (kubo.md).
 BATCH: Final = 32
-_POLL_S: Final = 0.5
 _RETRY_S: Final = 5.0
 
 
 class Releaser:
     """Removes what is `releasing`: unpin, remove, forget; again from the start if interrupted."""
 
-    def __init__(self, pool: Pool, hub: Hub) -> None:
+    def __init__(self, pool: Pool, hub: Hub, *, every_s: float = 0.5) -> None:
         self._pool = pool
         self._hub = hub
+        self._every_s = every_s
 
     async def run(self, pulse: Pulse) -> None:
         """Release batch after batch, for ever."""
@@ -41,7 +41,7 @@ class Releaser:
                 continue
             pulse.beat()
             if not released:
-                await asyncio.sleep(_POLL_S)
+                await asyncio.sleep(self._every_s)
 
     async def release_batch(self) -> int:
         """Release up to 32 blocks; return how many went.

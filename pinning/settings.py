@@ -95,6 +95,9 @@ class PinningSettings(ServiceSettings):
     keep_batch: int = Field(
         default=32, ge=1, le=256, description="Most blocks pinned in one call to Kubo."
     )
+    release_every_s: float = Field(
+        default=0.5, gt=0, le=60, description="Seconds between looks for blocks to remove."
+    )
     max_attempts: int = Field(
         default=10, ge=1, le=100, description="Attempts before a pin is `failed`."
     )
@@ -111,7 +114,7 @@ class PinningSettings(ServiceSettings):
     @property
     def lease(self) -> timedelta:
         """How long a worker has a pin to itself: longer than any attempt takes."""
-        longest_s = self.fetch_timeout_s + self.bitswap_timeout_s + 4 * self.kubo_timeout_s
+        longest_s = self.fetch_timeout_s + self.bitswap_timeout_s + 2 * self.kubo_timeout_s
         return timedelta(seconds=longest_s)
 
     @property

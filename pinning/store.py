@@ -248,8 +248,8 @@ async def put_off(pool: Pool, want: Want, why: NotKept, policy: RetryPolicy) -> 
         int(why.tried and why.reason is not Reason.HUB_UNAVAILABLE),
         policy.longest_s,
     )
-    # No row: the pins were deleted meanwhile.
-    return Outcome(Status(status or "failed"), why.reason, why.details, why.retryable)
+    # No row: the pins were deleted meanwhile, and nothing is settled.
+    return Outcome(Status(status or Status.QUEUED), why.reason, why.details, why.retryable)
 
 
 TAKE_UP = """

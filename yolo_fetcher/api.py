@@ -17,7 +17,7 @@ from pinhole.contract.message import Message
 from pinhole.contract.owners import Owner
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body, read_limited
-from pinhole.runtime.tokens import Token, require
+from pinhole.runtime.tokens import require
 from yolo_fetcher.inference import Inference
 from yolo_fetcher.loaded import LoadedModels
 from yolo_fetcher.settings import YoloSettings
@@ -67,18 +67,17 @@ routes = web.RouteTableDef()
 async def post_inference(request: web.Request) -> web.Response:
     """Answer what is in one picture: by CID, base64 or data URI (JSON), or multipart."""
     token = await require(request, Scope.INFERENCE)
-    match request.content_type:
-        case "application/json":
-            answer = await _of_json(request, token)
-        case "multipart/form-data":
-            upload = await read_form(request, request.app[SETTINGS].max_upload_bytes)
-            answer = await request.app[INFERENCE].of_upload(
-                upload.data, upload.options, Owner.token(token.name)
-            )
-        case other:
-            raise UnsupportedMediaType(
-                f"the body is {other}; application/json and multipart/form-data are read"
-            )
+    owner = Owner.token(token.name)
+    async with request.app[INFERENCE].turn():
+        match request.content_type:
+            case "application/json":
+                answer = await _of_json(request, owner)
+            case "multipart/form-data":
+                answer = await _of_form(request, owner)
+            case other:
+                raise UnsupportedMediaType(
+                    f"the body is {other}; application/json and multipart/form-data are read"
+                )
     return _answer(answer)
 
 
@@ -110,7 +109,7 @@ async def get_models(request: web.Request) -> web.Response:
     return json_answer(ModelsAnswer(default=request.app[SETTINGS].model, models=infos))
 
 
-async def _of_json(request: web.Request, token: Token) -> InferenceAnswer:
+async def _of_json(request: web.Request, owner: Owner) -> InferenceAnswer:
     limit_bytes = request.app[SETTINGS].max_upload_bytes
     body = await read_limited(request, json_limit_bytes(limit_bytes))
     if len(body) <= _PARSE_HERE_BYTES:
@@ -120,7 +119,12 @@ async def _of_json(request: web.Request, token: Token) -> InferenceAnswer:
     inference = request.app[INFERENCE]
     if asked.cid is not None:
         return await inference.of_frame(asked.cid, asked.options)
-    return await inference.of_upload(data, asked.options, Owner.token(token.name))
+    return await inference.of_upload(data, asked.options, owner)
+
+
+async def _of_form(request: web.Request, owner: Owner) -> InferenceAnswer:
+    upload = await read_form(request, request.app[SETTINGS].max_upload_bytes)
+    return await request.app[INFERENCE].of_upload(upload.data, upload.options, owner)
 
 
 def _parse(body: bytes, limit_bytes: int) -> tuple[InferenceRequest, bytes]:

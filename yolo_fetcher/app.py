@@ -1,6 +1,7 @@
 """The detector's composition root: which parts there are and what holds them together."""
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from yolo_fetcher.inference import Inference
 from yolo_fetcher.loaded import LoadedModels
 from yolo_fetcher.settings import YoloSettings
 from yolo_fetcher.storage import BlockStore
+
+logger = logging.getLogger(__name__)
 
 SESSION = web.AppKey("session", ClientSession)
 DECODERS = web.AppKey("decoders", ThreadPoolExecutor)
@@ -69,7 +72,15 @@ async def _decoders(app: web.Application) -> AsyncIterator[None]:
 async def _batcher(app: web.Application) -> AsyncIterator[None]:
     """Load the default model, which says how many lanes are worth while."""
     settings = app[api.SETTINGS]
-    lanes = (await app[api.MODELS].get(None)).detector.traits.lanes
+    default = await app[api.MODELS].get(None)
+    lanes = default.detector.traits.lanes
+    logger.info(
+        "%s (%s) runs on %s, %d at a time",
+        default.model.id.name,
+        default.model.id.digest,
+        default.detector.traits.runs_on,
+        lanes,
+    )
     executor = ThreadPoolExecutor(lanes, "infer")
     app[BATCHER] = Batcher(settings.queue_pictures, lanes, executor)
     for lane in range(lanes):

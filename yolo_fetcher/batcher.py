@@ -19,7 +19,7 @@ from yolo_fetcher.detector import Detector, InferenceFailed, Rows
 from yolo_fetcher.letterbox import Pixels
 from yolo_fetcher.metrics import BATCH_PICTURES, IN_HOUSE, STAGE_SECONDS
 
-_IDLE_BEAT_S: Final = 1.0
+_IDLE_BEAT_S: Final = 0.25
 # Weight of the newest inference in the estimate for Retry-After.
 _SMOOTHING: Final = 0.1
 

@@ -42,6 +42,8 @@ def main(source: str, export_format: str, imgsz: str, half: str) -> None:
             # The end-to-end head of YOLO26, which needs no suppression of doubles; models without
             # one are exported with the head they have.
             nms=False,
+            # ONNX is for GPUs, which want several pictures at once.
+            dynamic=export_format == "onnx",
             verbose=False,
         )
     )

@@ -53,15 +53,25 @@ class Inference:
         self._limits = limits
         self._deadline_s = deadline_s
 
-    async def of_frame(self, cid: Cid, options: InferenceOptions) -> InferenceAnswer:
-        """Return what is in the stored frame `cid` (reference mode).
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Hold room for one picture while the deadline runs, from before its bytes are read.
 
         Raises:
-            PinholeError: of fetching, decoding, the model or the deadline; Busy.
+            Busy: there is no room.
+            DeadlineExceeded: what is done inside took too long.
         """
         with self._batcher.admit(1), _counted():
             async with self._deadline():
-                return await self._frame(cid, await self._asked(options))
+                yield
+
+    async def of_frame(self, cid: Cid, options: InferenceOptions) -> InferenceAnswer:
+        """Return what is in the stored frame `cid` (reference mode), inside a `turn`.
+
+        Raises:
+            PinholeError: of fetching, decoding or the model.
+        """
+        return await self._frame(cid, await self._asked(options))
 
     async def of_frames(
         self, cids: Sequence[Cid], options: InferenceOptions
@@ -70,11 +80,12 @@ class Inference:
 
         Raises:
             Busy: there is no room for all of them; none was begun.
-            ModelUnknown, ModelRefused: there is no such model for any of them.
+            ModelUnknown, ModelRefused, DeadlineExceeded: there is no model for any of them.
         """
         different = list(dict.fromkeys(cids))
         with self._batcher.admit(len(different)):
-            asked = await self._asked(options)
+            async with self._deadline():
+                asked = await self._asked(options)
             async with asyncio.TaskGroup() as group:
                 tasks = {
                     cid: group.create_task(self._frame_or_failure(cid, asked)) for cid in different
@@ -84,23 +95,19 @@ class Inference:
     async def of_upload(
         self, data: bytes, options: InferenceOptions, owner: Owner
     ) -> InferenceAnswer:
-        """Return what is in the picture `data` and keep its bytes for `owner` (binary mode).
+        """Return what is in the picture `data` and keep its bytes for `owner`, inside a `turn`.
 
         A picture that cannot be decoded is not kept. One that cannot be kept is answered all the
-        same, with `image_hash` null and a warning.
+        same, with `image_hash` null and a warning (binary mode).
 
         Raises:
-            PinholeError: of decoding, the model or the deadline; Busy.
+            PinholeError: of decoding or the model.
         """
-        with self._batcher.admit(1), _counted():
-            async with self._deadline():
-                asked = await self._asked(options)
-                prepared, decode_s = await self._decode(data, asked)
-                kept, inferred = await asyncio.gather(
-                    self._keep(data, owner), self._infer(prepared, asked)
-                )
-                seen = Seen(data, prepared.placement, inferred, decode_s)
-                return await self._answer(seen, asked, storage_mode="binary", **kept)
+        asked = await self._asked(options)
+        prepared, decode_s = await self._decode(data, asked)
+        kept, inferred = await asyncio.gather(self._keep(data, owner), self._infer(prepared, asked))
+        seen = Seen(data, prepared.placement, inferred, decode_s)
+        return await self._answer(seen, asked, storage_mode="binary", **kept)
 
     async def _asked(self, options: InferenceOptions) -> Asked:
         return Asked(options, await self._models.get(options.model))
@@ -196,7 +203,7 @@ def _sha256(data: bytes) -> str:
 @contextmanager
 def _counted() -> Iterator[None]:
     """Count the picture by how it ended."""
-    outcome = "INTERNAL"
+    outcome = "ABORTED"
     try:
         yield
         outcome = "detected"

@@ -53,6 +53,8 @@ class ExportedModel:
     input_hw: tuple[int, int]
     class_names: Mapping[int, str]
     end_to_end: bool
+    batch: int | None
+    """Pictures that the graph takes at once; None where any number may be given."""
 
     def is_called(self, wanted: str) -> bool:
         """Whether `wanted` is this model's name, its digest, or the digest's first 12 digits."""
@@ -109,6 +111,7 @@ def read(folder: Path) -> ExportedModel:
         input_hw=metadata.input_hw,
         class_names=metadata.class_names,
         end_to_end=metadata.end_to_end,
+        batch=metadata.batch,
     )
 
 
@@ -130,6 +133,7 @@ class _Metadata:
     input_hw: tuple[int, int]
     class_names: dict[int, str]
     end_to_end: bool
+    batch: int | None
 
 
 def _metadata(folder: Path) -> _Metadata:
@@ -137,12 +141,15 @@ def _metadata(folder: Path) -> _Metadata:
         fields = yaml.safe_load((folder / METADATA).read_text())
         task = str(fields["task"])
         height_px, width_px = (int(side) for side in fields["imgsz"])
+        dynamic = bool(dict(fields.get("args") or {}).get("dynamic"))
+        batch = None if dynamic else int(fields.get("batch", 1))
         names = {int(key): _class_name(key, name) for key, name in dict(fields["names"]).items()}
     except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
         raise ModelRefused(f"{folder / METADATA} does not describe a model: {error!r}") from error
     if task != "detect":
         raise ModelRefused(f"{folder} is a model for the task {task!r}; only 'detect' is served")
-    return _Metadata((height_px, width_px), names, bool(fields.get("end2end", False)))
+    end_to_end = bool(fields.get("end2end", False))
+    return _Metadata((height_px, width_px), names, end_to_end, batch)
 
 
 def _class_name(class_id: object, name: object) -> str:

@@ -42,7 +42,8 @@ class YoloSettings(ServiceSettings):
     device: str = Field(
         default="cpu",
         pattern=r"^(cpu|cuda(:\d+)?)$",
-        description="Device of the ultralytics backend: `cpu`, `cuda:0`.",
+        description="Device of the ultralytics backend: `cpu`, or `cuda:0` with a model imported as"
+        " ONNX and the package onnxruntime-gpu.",
     )
     precision: Precision = Field(
         default=Precision.F32,
@@ -100,7 +101,7 @@ class YoloSettings(ServiceSettings):
     )
     stalls_after_s: float = Field(
         default=20,
-        gt=0,
+        ge=1,
         le=600,
         description="Seconds one inference may take until /healthz turns red.",
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from camera_uploader.synthetic.bodies import Lamp, Plate
 from camera_uploader.synthetic.lens import Floats
-from camera_uploader.synthetic.mesh import Bgr, MeshBuilder
+from camera_uploader.synthetic.mesh import Bgr, MeshBuilder, toned
 from camera_uploader.synthetic.plates import PLATE_HEIGHT_M, PLATE_WIDTH_M, plate_text
 
 Span = tuple[float, float]
@@ -212,12 +212,7 @@ def _plate(text: str, x: float, z: float, *, yellow: bool) -> Plate:
 def tinted(rng: np.random.Generator) -> Bgr:
     """Return the colour of one pane: no two mirror quite the same."""
     tone = rng.uniform(0.85, 1.3)
-    return (GLASS[0] * tone, GLASS[1] * tone, GLASS[2] * tone)
-
-
-def shade(bgr: Bgr, tone: float) -> Bgr:
-    """Return a colour `tone` times as bright."""
-    return (bgr[0] * tone, bgr[1] * tone, bgr[2] * tone)
+    return toned(GLASS, tone)
 
 
 def _inset(corners: Floats, share: float) -> Floats:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from camera_uploader.synthetic.lens import Image
-from camera_uploader.synthetic.mesh import Bgr
+from camera_uploader.synthetic.mesh import Bgr, toned
 
 PX_PER_M: Final = 36
 WALLS: Final[dict[str, tuple[Bgr, ...]]] = {
@@ -61,7 +61,7 @@ def facade(
             if balcony and index % 3 == 1:
                 _balcony(front, (left, top, width, height))
     _shop(rng, front, glow, int(ground_m * PX_PER_M), wall)
-    shade = tuple(0.75 * channel for channel in wall)
+    shade = toned(wall, 0.75)
     cv2.rectangle(front, (0, 0), (size[1], int(0.28 * PX_PER_M)), shade, -1)
     cv2.rectangle(
         front, (0, int(0.28 * PX_PER_M)), (size[1], int(0.4 * PX_PER_M)), (60, 58, 58), -1
@@ -109,7 +109,7 @@ def _window(
             front,
             (x - 4, y - 4),
             (x + width + 4, y + height + 4),
-            tuple(0.82 * c for c in wall),
+            toned(wall, 0.82),
             -1,
         )
     cv2.rectangle(front, (x - 2, y - 2), (x + width + 1, y + height + 1), frame, -1)
@@ -148,7 +148,7 @@ def _shop(rng: np.random.Generator, front: Image, glow: Image, high: int, wall: 
     """Paint the ground floor: doors, display windows, an awning or a sign."""
     height, width = front.shape[:2]
     top = height - high
-    cv2.rectangle(front, (0, top), (width, height), tuple(0.62 * c for c in wall), -1)
+    cv2.rectangle(front, (0, top), (width, height), toned(wall, 0.62), -1)
     count = max(1, width // (5 * PX_PER_M))
     each = width // count
     for index in range(count):

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from camera_uploader.synthetic.easel import Easel, bands
-from camera_uploader.synthetic.mesh import Bgr
+from camera_uploader.synthetic.mesh import Bgr, toned
 from camera_uploader.synthetic.weather import Light, Weather
 from camera_uploader.synthetic.world import LANE_M, ROAD_END_M, ROAD_START_M, World
 
@@ -25,12 +25,8 @@ PAINT: Final[Bgr] = (232, 234, 234)
 def paint_ground(easel: Easel, world: World, weather: Weather, rng: np.random.Generator) -> None:
     """Paint the map from the grass up to the markings, then stain it."""
     wet = 0.62 if weather.rain else 1.0
-    asphalt: Bgr = (ASPHALT[0] * wet, ASPHALT[1] * wet, ASPHALT[2] * wet)
-    paving: Bgr = (
-        PAVING[0] * (0.5 + wet / 2),
-        PAVING[1] * (0.5 + wet / 2),
-        PAVING[2] * (0.5 + wet / 2),
-    )
+    asphalt: Bgr = toned(ASPHALT, wet)
+    paving: Bgr = toned(PAVING, 0.5 + wet / 2)
     end = ROAD_END_M + 9
     far = (ROAD_START_M, end)
     half, pavement = world.road_half_m, world.pavement_m
@@ -42,7 +38,7 @@ def paint_ground(easel: Easel, world: World, weather: Weather, rng: np.random.Ge
         inner, outer = side * half, side * (half + pavement + 0.6)
         easel.ground((min(inner, outer), max(inner, outer)), far, paving)
         for joint in np.arange(-14, 40, 1.2):
-            dark: Bgr = (paving[0] * 0.9, paving[1] * 0.9, paving[2] * 0.9)
+            dark: Bgr = toned(paving, 0.9)
             easel.ground((min(inner, outer), max(inner, outer)), (joint, joint + 0.03), dark)
     easel.ground((-half, half), far, asphalt)
     if world.kind == "street":
@@ -53,7 +49,7 @@ def paint_ground(easel: Easel, world: World, weather: Weather, rng: np.random.Ge
         easel.ground(
             (min(edge, edge + side * 0.28), max(edge, edge + side * 0.28)), far, KERB, z=0.1
         )
-        gutter: Bgr = (asphalt[0] * 0.75, asphalt[1] * 0.75, asphalt[2] * 0.75)
+        gutter: Bgr = toned(asphalt, 0.75)
         easel.ground((min(edge, edge - side * 0.3), max(edge, edge - side * 0.3)), far, gutter)
     _markings(easel, world, rng)
     _grain(easel, rng)
@@ -65,13 +61,13 @@ def _wear(easel: Easel, world: World, asphalt: Bgr, rng: np.random.Generator) ->
     for _ in range(int(rng.integers(6, 14))):
         x, y = rng.uniform(-half, half - 1.5), rng.uniform(-6, 60)
         tone = rng.uniform(0.84, 1.1)
-        patch: Bgr = (asphalt[0] * tone, asphalt[1] * tone, asphalt[2] * tone)
+        patch: Bgr = toned(asphalt, tone)
         easel.ground((x, min(half, x + rng.uniform(0.8, 2.8))), (y, y + rng.uniform(1, 7)), patch)
     for lane in world.lanes:
         if lane.users[0][0] in ("person", "bicycle"):
             continue
         for offset in (-0.8, 0.8):
-            track: Bgr = (asphalt[0] * 0.93, asphalt[1] * 0.93, asphalt[2] * 0.93)
+            track: Bgr = toned(asphalt, 0.93)
             x = lane.x_m + offset
             easel.ground((x - 0.28, x + 0.28), (ROAD_START_M, ROAD_END_M), track)
     for _ in range(4):
@@ -81,7 +77,7 @@ def _wear(easel: Easel, world: World, asphalt: Bgr, rng: np.random.Generator) ->
             ring = np.stack(
                 (x + radius * np.cos(angles), y + radius * np.sin(angles), np.zeros(20)), axis=1
             )
-            easel.polygon(ring, (asphalt[0] * tone, asphalt[1] * tone, asphalt[2] * tone))
+            easel.polygon(ring, toned(asphalt, tone))
 
 
 def _markings(easel: Easel, world: World, rng: np.random.Generator) -> None:
@@ -138,7 +134,7 @@ def _gate_markings(easel: Easel, world: World) -> None:
             continue
         y = lane.stop_y_m - lane.direction * 0.1
         easel.ground((lane.x_m - LANE_M / 2, lane.x_m + LANE_M / 2), (y - 0.2, y + 0.2), PAINT)
-        for start in (4.0, 16.0, 28.0):
+        for start in (6.5, 18.0, 30.0):
             _arrow(easel, lane.x_m, start * -lane.direction, lane.direction)
     for x in (-half + 0.12, half - 0.12):
         easel.ground((x - 0.06, x + 0.06), (ROAD_START_M, ROAD_END_M), PAINT)

@@ -20,11 +20,10 @@ from camera_uploader.synthetic.coachwork import (
     ground_gap,
     loft,
     panel,
-    shade,
     tinted,
     wheel,
 )
-from camera_uploader.synthetic.mesh import Bgr, MeshBuilder, Swap
+from camera_uploader.synthetic.mesh import Bgr, MeshBuilder, Swap, toned
 
 LIVERIES: Final[tuple[Bgr, ...]] = (
     (60, 60, 200), (190, 120, 40), (70, 160, 70), (60, 190, 235), (230, 230, 230), (120, 60, 150),
@@ -38,7 +37,7 @@ def bus(rng: np.random.Generator) -> Body:
     """Return a city bus with doors, a destination sign and a coloured skirt."""
     length, width, height = rng.uniform(9.5, 12.0), 2.5, rng.uniform(2.95, 3.2)
     paint = LIVERIES[int(rng.integers(len(LIVERIES)))]
-    skirt: Bgr = (232, 232, 230) if rng.random() < 0.5 else shade(paint, 0.55)
+    skirt: Bgr = (232, 232, 230) if rng.random() < 0.5 else toned(paint, 0.55)
     half, side = length / 2, width / 2
     builder = MeshBuilder()
     ground_gap(builder, length, width, 0.3)
@@ -85,7 +84,7 @@ def truck(rng: np.random.Generator) -> Body:
     _cab(builder, (half - cab, half), side, cab_height, paint)
     cargo_start = len(builder.faces)
     box = (-half, half - cab - 0.25)
-    builder.box(box, (-side, side), (0.95, height), cargo, top_bgr=shade(cargo, 0.9))
+    builder.box(box, (-side, side), (0.95, height), cargo, top_bgr=toned(cargo, 0.9))
     _cargo_marks(builder, rng, (box, side, height), cargo, tipper=kind == "tipper")
     builder.swap = Swap(cab_start, cargo_start, len(builder.faces), half - cab - 0.1)
     wheels = [half - 1.15, -half + 1.0] + ([-half + 2.15] if kind != "box" else [])
@@ -125,7 +124,7 @@ def _cargo_marks(
 ) -> None:
     """Add stripes to a box's sides or ribs to a tipper's, and doors at the back."""
     x, side, height = box
-    darker: Bgr = (cargo[0] * 0.6, cargo[1] * 0.6, cargo[2] * 0.6)
+    darker: Bgr = toned(cargo, 0.6)
     accent = PAINTS[int(rng.integers(7, len(PAINTS)))]
     for y in (-side - 0.006, side + 0.006):
         if tipper:

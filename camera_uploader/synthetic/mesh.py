@@ -18,6 +18,11 @@ Bgr = tuple[float, float, float]
 Point = tuple[float, float, float]
 
 
+def toned(bgr: Bgr, tone: float) -> Bgr:
+    """Return a colour `tone` times as bright."""
+    return (bgr[0] * tone, bgr[1] * tone, bgr[2] * tone)
+
+
 @dataclass(frozen=True)
 class Pose:
     """Where a mesh stands: its origin and the direction its x axis points to, both on the map."""

@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy as np
 
-from camera_uploader.synthetic.mesh import Bgr, MeshBuilder, Point
+from camera_uploader.synthetic.mesh import Bgr, MeshBuilder, Point, toned
 
 SKINS: Final[tuple[Bgr, ...]] = (
     (176, 198, 232), (150, 178, 220), (118, 150, 200), (84, 112, 160), (58, 78, 116),
@@ -91,7 +91,7 @@ def walker(looks: Looks, steps: float, *, seen_from_left: bool, fine: bool = Tru
         hand = (0.34 * swing * scale + 0.06, 0.23 * side * scale, 0.93 * scale + 0.05 * abs(swing))
         if looks.umbrella and side < 0:
             hand = (0.22 * scale, -0.16 * scale, 1.25 * scale)
-        dark = (looks.top[0] * 0.86, looks.top[1] * 0.86, looks.top[2] * 0.86)
+        dark = toned(looks.top, 0.86)
         if fine:
             builder.stroke(elbow, hand, 0.085 * scale, looks.skin)
         builder.stroke(shoulder, elbow, 0.115 * scale, dark)
@@ -133,7 +133,7 @@ def _umbrella(builder: MeshBuilder, scale: float, bgr: Bgr) -> None:
                 (x + 0.5 * math.cos(start), y + 0.5 * math.sin(start), z - 0.1),
                 (x + 0.5 * math.cos(end), y + 0.5 * math.sin(end), z - 0.1),
             ],
-            (bgr[0] * tone, bgr[1] * tone, bgr[2] * tone),
+            toned(bgr, tone),
             inside=(x, y, z - 0.6),
         )
 

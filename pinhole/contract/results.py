@@ -33,7 +33,9 @@ class Result(Message):
     def _one_picture(self) -> Self:
         if self.cid is None and self.image_hash is None:
             raise ValueError("give cid or image_hash")
-        if self.cid and self.image_hash and self.cid.sha256 != self.image_hash:
+        if self.cid and not self.cid.is_frame and self.image_hash is None:
+            raise ValueError("a tree's CID is not its picture's hash: give image_hash as well")
+        if self.cid and self.cid.is_frame and self.image_hash not in (None, self.cid.sha256):
             raise ValueError("cid and image_hash are not the same picture")
         return self
 

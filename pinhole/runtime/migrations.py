@@ -1,21 +1,19 @@
 """Numbered migrations, run by Alembic; the DDL in them is plain SQL text.
 
-Each owner has a package `<owner>.migrations` with `env.py` (one line) and `versions/0001_*.py`. One
-schema per owner, its version table inside it. A session lock makes concurrent starts wait.
+Each owner has a package `<owner>.migrations` with `env.py` (one line) and `versions/0001_*.py`,
+whose number is its revision. One schema per owner, its version table inside it. A session lock
+makes concurrent starts wait.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib.resources import as_file, files
-from typing import Any, Final
+import re
+from importlib.resources import files
+from typing import Final
 from urllib.parse import urlsplit
 
-from alembic import command, context
-from alembic.config import Config
-from sqlalchemy import Connection, create_engine, text
-from sqlalchemy.pool import NullPool
+import psycopg
+from psycopg import sql
 
-LOCK_ID: Final = 0x70_69_6E_68  # "pinh"
+_NUMBERED: Final = re.compile(r"(\d{4})_\w+\.py")
 
 
 def migrate(dsn: str, package: str, schema: str) -> None:
@@ -26,40 +24,36 @@ def migrate(dsn: str, package: str, schema: str) -> None:
         package: importable name of the migrations, for example `pinning.migrations`.
         schema: created where it does not exist.
     """
-    with as_file(files(package)) as folder, _connection(dsn) as connection:
-        connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{schema}"'))
-        connection.commit()
-        config = Config()
-        # Alembic's configuration interpolates "%".
-        config.set_main_option("script_location", str(folder).replace("%", "%%"))
-        config.attributes["connection"] = connection
-        config.attributes["schema"] = schema
-        command.upgrade(config, "head")
+    scheme = urlsplit(dsn).scheme
+    if scheme not in {"postgresql", "postgres"}:
+        raise ValueError(f"a PostgreSQL DSN begins with postgresql://, got {scheme}")
+    if current_version(dsn, schema) == newest_version(package):
+        return
+    # Alembic and SQLAlchemy take 1.3 s to load; nearly every start has nothing for them to do.
+    from pinhole.runtime import upgrading  # noqa: PLC0415
+
+    upgrading.upgrade(dsn, package, schema)
 
 
 def run_migrations() -> None:
-    """Run the pending migrations on the connection that `migrate` opened: all of `env.py`."""
-    attributes: dict[str, Any] = context.config.attributes
-    context.configure(
-        connection=attributes["connection"], version_table_schema=attributes["schema"]
-    )
-    with context.begin_transaction():
-        context.run_migrations()
+    """Run the pending migrations: all of a package's `env.py`, which Alembic calls."""
+    from pinhole.runtime import upgrading  # noqa: PLC0415
+
+    upgrading.run_pending()
 
 
-@contextmanager
-def _connection(dsn: str) -> Iterator[Connection]:
-    scheme, separator, rest = dsn.partition("://")
-    if not separator or scheme not in {"postgresql", "postgres"}:
-        raise ValueError(f"a PostgreSQL DSN begins with postgresql://, got {urlsplit(dsn).scheme}")
-    engine = create_engine(f"postgresql+psycopg://{rest}", poolclass=NullPool)
-    with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:id)"), {"id": LOCK_ID})
-        connection.commit()
+def newest_version(package: str) -> str:
+    """Return the number of the newest migration in `package`."""
+    names = (entry.name for entry in (files(package) / "versions").iterdir())
+    return max(match[1] for match in map(_NUMBERED.fullmatch, names) if match is not None)
+
+
+def current_version(dsn: str, schema: str) -> str | None:
+    """Return the number of the newest migration in the database, None before the first."""
+    table = sql.Identifier(schema, "alembic_version")
+    with psycopg.connect(dsn) as connection:
         try:
-            yield connection
-        finally:
-            connection.rollback()
-            connection.execute(text("SELECT pg_advisory_unlock(:id)"), {"id": LOCK_ID})
-            connection.commit()
-    engine.dispose()
+            row = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchone()
+        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+            return None
+    return str(row[0]) if row is not None else None

@@ -27,7 +27,7 @@ async def enrol(topology: Topology, camera: Camera, report: Report) -> None:
         *("cameras", "add", SITE, camera.name),
         *("--public-key", str(access.camera_key(topology.layout, camera))),
         *("--peer-id", camera.node.peer_id, "--gateway-url", camera.node.gateway_url),
-        *(part for address in camera.node.addresses for part in ("--address", address)),
+        *(part for address in camera.node.as_peer().addresses for part in ("--address", address)),
         "--json",
     )
     # A command takes a second of Python's start: it is not repeated while nothing has changed.

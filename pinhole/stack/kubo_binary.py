@@ -18,8 +18,8 @@ from pinhole.stack.progress import Report
 # change both, so a newer one is used only after this was read again.
 _SUPPORTED = re.compile(r"0\.43\.\d+")
 _VERSION_TIMEOUT_S = 10
-# Sources, compiled packages and the binary of one build take 2.6 GB together.
-_BUILD_NEEDS_BYTES = 3_000_000_000
+# Go itself, sources, compiled packages and the binary of one build took 1.7 GB together.
+_BUILD_NEEDS_BYTES = 2_000_000_000
 
 Maker = Callable[[Path, Report], None]
 # What can make a binary where none is found, in the order in which it is tried.

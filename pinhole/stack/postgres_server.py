@@ -85,7 +85,7 @@ class PostgresServer:
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(
             name="postgres",
-            argv=(*_as_server(), str(binary("postgres")), "-D", str(self.data_dir), *arguments),
+            argv=(*as_server(), str(binary("postgres")), "-D", str(self.data_dir), *arguments),
             cwd=self.data_dir,
             log=self.log,
             ready=self._accepts_connections,
@@ -95,7 +95,10 @@ class PostgresServer:
         )
 
     def _accepts_connections(self) -> bool:
-        command = (str(binary("pg_isready")), "-q", "-t", "1", "-h", str(self.socket_dir))
+        command = (
+            *(str(binary("pg_isready")), "-q", "-t", "1"),
+            *("-h", str(self.socket_dir), "-U", SUPERUSER, "-d", self.database),
+        )
         return subprocess.run(command, check=False, timeout=5).returncode == 0  # noqa: S603
 
     def _initialise(self) -> None:
@@ -144,11 +147,12 @@ def _server_account() -> pwd.struct_passwd | None:
     )
 
 
-def _as_server() -> tuple[str, ...]:
+def as_server() -> tuple[str, ...]:
     """Return the words that run a command as the server's account, if we are root.
 
     It keeps CAP_DAC_OVERRIDE, so that a checkout below /root works without anyone opening
-    that directory's permissions.
+    that directory's permissions. access(2), by which initdb looks for its neighbours, ignores
+    the capabilities of ordinary accounts unless no_setuid_fixup is set.
     """
     account = _server_account()
     if account is None:
@@ -163,6 +167,7 @@ def _as_server() -> tuple[str, ...]:
         setpriv,
         *("--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"),
         *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
+        "--securebits=+no_setuid_fixup",
         *("--pdeathsig", "INT", "--"),
     )
 
@@ -183,7 +188,7 @@ def _make_private(directory: Path) -> None:
 
 def _run(name: str, *arguments: str, stdin: str = "") -> None:
     result = subprocess.run(  # noqa: S603 - our own binaries, our own arguments
-        (*_as_server(), str(binary(name)), *arguments),
+        (*as_server(), str(binary(name)), *arguments),
         input=stdin,
         capture_output=True,
         text=True,

@@ -91,6 +91,18 @@ def send(state: RunState, number: signal.Signals) -> None:
         os.kill(state.pid, number)
 
 
+def has_ended(state: RunState) -> bool:
+    """Return whether the supervisor of a run is gone, or only waits to be reaped."""
+    try:
+        os.kill(state.pid, 0)
+    except ProcessLookupError:
+        return True
+    status = Path(f"/proc/{state.pid}/stat")
+    with contextlib.suppress(OSError):
+        return status.read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
 def of_this_process(
     *,
     url: str,

@@ -84,7 +84,7 @@ def _stop(layout: Layout) -> None:
         raise StackFailure("Pinhole is only just starting: try again, or press Ctrl-C there")
     run_state.send(state, signal.SIGTERM)
     deadline = time.monotonic() + _DOWN_WITHIN_S
-    while run_state.is_running(layout):
+    while run_state.is_running(layout) or not run_state.has_ended(state):
         if time.monotonic() > deadline:
             raise StackFailure(
                 f"process {state.pid} did not stop within {_DOWN_WITHIN_S:.0f} s; "

@@ -44,9 +44,7 @@ class Caller:
         """Return this caller naming an owner."""
         return Caller(self.session, self.base, {**self.headers, OWNER_HEADER: owner.text})
 
-    async def call(
-        self, method: str, path: str, **arguments: Any
-    ) -> tuple[int, Any]:
+    async def call(self, method: str, path: str, **arguments: Any) -> tuple[int, Any]:
         """Return the status and the JSON (None without a body) of a request."""
         async with self.session.request(
             method, self.base + path, headers=self.headers, **arguments
@@ -182,3 +180,27 @@ async def gate_a(dispatcher: Caller, camera_kubo: KuboNode) -> str:
     """An enrolled camera whose frames lie on the camera node."""
     await dispatcher.enrol("gate-a", Origin(gateway_url=camera_kubo.gateway_url))
     return "gate-a"
+
+
+@pytest.fixture
+async def unreleasing(start_service: StartService) -> Service:
+    """A service that marks what is to go and leaves the removal to the test, for a minute."""
+    return await start_service(release_every_s=60)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Everything at once, for tests that look at all of it."""
+
+    dispatcher: Caller
+    camera_node: KuboNode
+    camera: KuboRpc
+    hub: KuboRpc
+    pool: Pool
+
+
+@pytest.fixture
+def stage(
+    dispatcher: Caller, camera_kubo: KuboNode, camera_rpc: KuboRpc, hub: KuboRpc, pool: Pool
+) -> Stage:
+    return Stage(dispatcher, camera_kubo, camera_rpc, hub, pool)

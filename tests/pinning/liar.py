@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Self
 
 from aiohttp import web
 from aiohttp.test_utils import TestServer
@@ -22,6 +23,11 @@ class Liar(TestServer):
         app = web.Application()
         app.router.add_get("/{path:.*}", handle)
         super().__init__(app)
+
+    async def __aenter__(self) -> Self:
+        """Start listening."""
+        await super().__aenter__()
+        return self
 
     @property
     def url(self) -> str:

@@ -66,7 +66,7 @@ async def test_without_waiting_the_answer_is_queued_and_the_pin_follows(
     assert result.status is Status.QUEUED
 
     async def is_pinned() -> bool:
-        return await pool.fetchval("SELECT status FROM pinning.pins") == "pinned"
+        return bool(await pool.fetchval("SELECT status = 'pinned' FROM pinning.pins"))
 
     await eventually(is_pinned)
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from pinhole.stack.failure import StackFailure
-from pinhole.stack.postgres_server import PostgresServer
+from pinhole.stack.postgres_server import PostgresServer, as_server
 from pinhole.stack.program import running
 
 
@@ -74,6 +74,16 @@ def test_root_runs_it_below_a_directory_closed_to_others(tmp_path: Path) -> None
         status = Path(f"/proc/{process.pid}/status").read_text()
     assert "\nUid:\t0" not in status
     assert closed.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as someone else")
+def test_what_root_starts_finds_its_neighbours_below_a_closed_directory(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    program = closed / "program"
+    program.touch(mode=0o700)
+    # `test -x` asks access(2), as initdb does when it looks for `postgres` beside it.
+    subprocess.run((*as_server(), "test", "-x", str(program)), check=True)
 
 
 def test_finding_it_does_not_import_the_wheel() -> None:

@@ -17,7 +17,7 @@ from pinhole.contract.ids import uuid7
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import client_session
 from pinhole.runtime.kubo import KuboRpc
-from pinhole.runtime.postgres import Pool
+from pinhole.runtime.postgres import Connection, Pool
 from pinhole.runtime.tokens import create_token
 from pinhole.stack.kubo_node import KuboNode
 
@@ -161,16 +161,17 @@ class Gallery:
             await users.create(connection, name, role, password_hash)
             if not first:
                 await users.set_password(connection, name, password_hash, must_change=False)
-            for grant in grants:
-                site, _, camera = grant.partition("/")
-                await users.grant(connection, name, site, camera or None)
+            await self._grant(connection, name, grants)
         return password
 
     async def add_session(
         self, name: str, role: Role = Role.VIEWER, *, grants: Sequence[str] = ()
     ) -> dict[str, str]:
-        """Create a user who is logged in; return the headers of its requests."""
-        await self.add_user(name, role, grants=grants)
+        """Create a user who is logged in, and has no password; return its requests' headers."""
+        async with self.pool.acquire() as connection:
+            await users.create(connection, name, role, "none")
+            await users.set_password(connection, name, "none", must_change=False)
+            await self._grant(connection, name, grants)
         return await self.session_of(name)
 
     async def session_of(self, name: str) -> dict[str, str]:
@@ -186,6 +187,12 @@ class Gallery:
         """Create a bearer token; return the headers of its requests."""
         secret = await create_token(self.pool, name, [scope], cameras=cameras)
         return {"Authorization": f"Bearer {secret}"}
+
+    @staticmethod
+    async def _grant(connection: Connection, name: str, grants: Sequence[str]) -> None:
+        for grant in grants:
+            site, _, camera = grant.partition("/")
+            await users.grant(connection, name, site, camera or None)
 
     async def _stored(self, data: bytes) -> Cid:
         if len(data) <= MAX_BLOCK_BYTES:

@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -14,9 +14,15 @@ _POLL_S = 0.01
 class Eventually(Protocol):
     """The `eventually` fixture."""
 
+    @overload
     async def __call__(
-        self, predicate: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0
-    ) -> T:
+        self, predicate: Callable[[], Awaitable[T]], timeout_s: float = 10.0
+    ) -> T: ...
+
+    @overload
+    async def __call__(self, predicate: Callable[[], T], timeout_s: float = 10.0) -> T: ...
+
+    async def __call__(self, predicate: Callable[[], Any], timeout_s: float = 10.0) -> Any:
         """Return the predicate's first true value; fail with its last one at the deadline."""
 
 

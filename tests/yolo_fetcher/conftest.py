@@ -3,6 +3,7 @@
 import importlib.util
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,9 +19,14 @@ from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.tokens import mint, write_tokens
 from pinhole.stack.kubo_node import KuboNode
 from tests.yolo_fetcher.pictures import encoded
+from yolo_fetcher.api import MODELS
 from yolo_fetcher.app import make_app
+from yolo_fetcher.detector import Detector
+from yolo_fetcher.detectors import load
 from yolo_fetcher.letterbox import Pixels
-from yolo_fetcher.settings import YoloSettings
+from yolo_fetcher.loaded import LoadedModels
+from yolo_fetcher.models import ExportedModel
+from yolo_fetcher.settings import Backend, YoloSettings
 
 Client = TestClient[web.Request, web.Application]
 Serve = Callable[[web.Application], Awaitable[str]]
@@ -97,14 +103,29 @@ def make_settings(
     return make
 
 
+_DETECTORS: dict[tuple[str, Backend], Detector] = {}
+
+
+def _load_once(settings: YoloSettings, model: ExportedModel) -> Detector:
+    """Return the real detector, loaded once a session: compiling a model takes a second."""
+    key = (model.id.digest, settings.backend)
+    if key not in _DETECTORS:
+        _DETECTORS[key] = load(settings, model)
+    return _DETECTORS[key]
+
+
 @pytest.fixture
 def start_yolo(
     running: AsyncExitStack, make_settings: Callable[..., YoloSettings], token: tuple[str, bytes]
 ) -> StartYolo:
     """Start detectors that end with the test."""
 
-    async def start(app: web.Application | None = None, **settings: Any) -> Client:
-        app = app if app is not None else make_app(make_settings(**settings))
+    async def start(app: web.Application | None = None, **changed: Any) -> Client:
+        if app is None:
+            settings = make_settings(**changed)
+            app = make_app(settings)
+            load_once = partial(_load_once, settings)
+            app[MODELS] = LoadedModels(settings.models_dir, settings.model, load_once, keep=1)
         headers = {"Authorization": f"Bearer {token[0]}"}
         return await running.enter_async_context(TestClient(TestServer(app), headers=headers))
 

@@ -169,14 +169,14 @@ async def _eventually(
 async def test_idle_service_stays_healthy_for_longer_than_a_stall(
     start_yolo: StartYolo, eventually: Eventually
 ) -> None:
-    yolo = await start_yolo(stalls_after_s=1.2)
+    yolo = await start_yolo(stalls_after_s=1.5)
     states = []
 
     async def seen_for_long() -> bool:
         states.append((await yolo.get("/healthz")).status)
-        return len(states) > 150
+        return len(states) > 200
 
-    # 150 looks, 10 ms and a request apart, are more than 1.5 s.
+    # 200 looks, 10 ms and a request apart, are more than 2 s.
     seen: Callable[[], bool | Awaitable[bool]] = seen_for_long
     await eventually(seen, 30)
     assert set(states) == {200}

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 from base64 import b64decode, b64encode
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from io import BytesIO
 from typing import Any
 
@@ -23,9 +23,10 @@ from pinning.app import make_app as make_pinning
 from pinning.settings import PinningSettings
 from tests.yolo_fetcher.conftest import Client, Serve, StartYolo
 from tests.yolo_fetcher.pictures import HTML, SVG, decoded, encoded, noise, with_size
+from yolo_fetcher.app import BATCHER
 
 ROUTE = "/api/v1/inference"
-ANYTHING = 0.00001
+ANYTHING = 0.001
 FORM_TYPE = {"Content-Type": "multipart/form-data; boundary=b"}
 
 StartWithStorage = Callable[..., Awaitable[Client]]
@@ -187,10 +188,35 @@ async def test_bad_upload_is_refused_in_every_form_and_not_stored(
     assert await pool.fetchval("SELECT count(*) FROM pinning.blocks") == 0
 
 
+async def test_upload_is_not_even_read_where_there_is_no_room_for_it(
+    start_yolo: StartYolo,
+) -> None:
+    yolo = await start_yolo(queue_pictures=64)
+    assert yolo.app is not None
+    headers = {"Content-Type": "application/json"}
+    with yolo.app[BATCHER].admit(64):
+        full = await yolo.post(ROUTE, data=b"{", headers=headers)
+    assert full.status == 429
+    assert (await yolo.post(ROUTE, data=b"{", headers=headers)).status == 422
+
+
+async def test_upload_that_comes_too_slowly_is_given_up(start_yolo: StartYolo) -> None:
+    yolo = await start_yolo(deadline_s=0.3)
+    never = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b'{"image": "'
+        await never.wait()
+
+    headers = {"Content-Type": "application/json"}
+    response = await yolo.post(ROUTE, data=slowly(), headers=headers)
+    assert response.status == 504
+
+
 async def test_body_longer_than_any_picture_is_not_read(start_yolo: StartYolo) -> None:
     yolo = await start_yolo()
 
-    async def endless() -> Any:
+    async def endless() -> AsyncIterator[bytes]:
         for _ in range(200):
             yield bytes(65_536)
 

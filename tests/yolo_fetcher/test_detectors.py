@@ -112,7 +112,8 @@ def test_wide_and_narrow_streams_give_the_same_rows(backends: Backends, photo: b
     requests._running += 1  # as if another lane were busy
     in_company = requests.infer(picture)
     requests._running -= 1
-    assert np.array_equal(alone, in_company)
+    # Other numbers of threads may add in another order: far less than what is answered.
+    assert np.allclose(alone, in_company, atol=0.01)
 
 
 def test_native_arithmetic_finds_the_same_objects(

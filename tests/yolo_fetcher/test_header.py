@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.yolo_fetcher.pictures import (
@@ -26,6 +26,7 @@ SIDES = st.integers(1, 300)
     [(".jpg", MediaType.JPEG), (".png", MediaType.PNG), (".webp", MediaType.WEBP)],
 )
 @given(width_px=SIDES, height_px=SIDES)
+@settings(deadline=None)
 def test_header_tells_the_type_and_size_that_were_encoded(
     suffix: str, media_type: MediaType, width_px: int, height_px: int
 ) -> None:
@@ -63,6 +64,7 @@ def test_file_of_0_bytes_is_empty() -> None:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 @given(kept=st.floats(0.05, 0.99))
+@settings(deadline=None)
 def test_picture_whose_end_is_missing_is_truncated(suffix: str, kept: float) -> None:
     data = encoded(noise(160, 120), suffix)
     with pytest.raises(NotAPicture) as refusal:

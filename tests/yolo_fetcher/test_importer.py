@@ -5,13 +5,14 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 from ultralytics.models import YOLO
 
-from pinhole.contract.errors import PinholeError
 from yolo_fetcher.commands import register
 from yolo_fetcher.detector import Precision
 from yolo_fetcher.detectors.openvino_backend import OpenvinoDetector
+from yolo_fetcher.detectors.ultralytics_backend import MAX_BATCH, UltralyticsDetector
 from yolo_fetcher.importer import ImportFailed
 from yolo_fetcher.models import read
 
@@ -44,15 +45,24 @@ def test_pt_file_becomes_a_model_of_the_catalogue(
     assert capsys.readouterr().out.startswith(f"mine  {model.id.digest}  320x320 px, 80 classes")
 
 
-def test_onnx_export_runs_as_well_as_openvino(weights: Path, tmp_path: Path) -> None:
-    _run(
-        "import", weights, "--name", "m", "--imgsz", "160", "--format", "onnx", "--models-dir",
-        tmp_path,
-    )  # fmt: skip
+def test_onnx_model_runs_on_both_backends_and_takes_several_pictures_on_ultralytics(
+    weights: Path, tmp_path: Path
+) -> None:
+    options = ("--name", "m", "--imgsz", "160", "--format", "onnx", "--models-dir")
+    _run("import", weights, *options, tmp_path)
     model = read(tmp_path / "m_onnx_model")
     assert model.graph.suffix == ".onnx"
     assert model.input_hw == (160, 160)
-    assert OpenvinoDetector(model, Precision.F32, 1).traits.end_to_end
+    detectors = (
+        OpenvinoDetector(model, Precision.F32, 1),
+        UltralyticsDetector(model, "cpu", Precision.F32),
+    )
+    assert [detector.traits.max_batch for detector in detectors] == [1, MAX_BATCH]
+    for detector in detectors:
+        assert detector.traits.end_to_end
+        found = detector.detect([np.zeros((160, 160, 3), np.uint8)] * 3, 0.0, 0.7)
+        # An untrained head is sure of nothing, and has 300 rows all the same.
+        assert [rows.shape for rows in found] == [(300, 6)] * 3
 
 
 def test_what_a_pt_file_executes_sees_none_of_the_services_secrets(
@@ -101,12 +111,6 @@ def test_source_that_is_neither_a_file_nor_a_name_is_refused(
 ) -> None:
     with pytest.raises(ImportFailed, match=sentence):
         _run("import", source, "--models-dir", tmp_path)
-
-
-def test_file_that_is_no_model_is_refused_with_the_reason(tmp_path: Path) -> None:
-    (tmp_path / "page.pt").write_text("<html></html>")
-    with pytest.raises(PinholeError, match=r"page\.pt was not imported: "):
-        _run("import", tmp_path / "page.pt", "--models-dir", tmp_path / "models")
 
 
 def _run(*arguments: str | Path) -> None:

@@ -17,7 +17,7 @@ from tests.yolo_fetcher.pictures import HTML, SVG, encoded, noise, with_size
 ROUTE = "/api/v1/inference"
 BATCH = "/api/v1/inference/batch"
 # Low enough that a model of rendered scenes finds something in any picture.
-ANYTHING = 0.00001
+ANYTHING = 0.001
 SHA2_512 = (
     "bafkrgqhhyivzstcz3hhswshfjgy6ertgmnqeleynhwt4dlfsthi4hn7zgh4uvlsb5xncykzapi3ocd4lzogukir6"
     "ksdy6wzrnz6ohnv4aglcs"

@@ -1,6 +1,6 @@
 """Write docs/settings.md from the services' settings, so that the two cannot differ.
 
-    python tools/docs/settings.py
+python tools/docs/settings.py
 """
 
 import enum
@@ -41,7 +41,7 @@ _UNITS: Final = {
     "_days": "days",
     "fps": "frames a second",
 }
-_BOUNDS: Final = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}  # noqa: RUF001 - for readers
+_BOUNDS: Final = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
 _TYPES: Final[dict[Any, str]] = {
     str: "text",
     int: "integer",
@@ -56,20 +56,21 @@ HEAD: Final = """\
 
 Made by `tools/docs/settings.py` from the code; a test holds the two together.
 
-Every service is configured by its environment alone. A variable that is empty counts as not set. A setting may also be a
-file: with `PINHOLE_SECRETS_DIR=/run/secrets`, the file `/run/secrets/pinning_kubo_rpc_token` is `PINNING_KUBO_RPC_TOKEN`; an
-environment variable wins over the file. Secrets belong into files: an environment can be seen by others. A value that is
-missing or out of bounds ends the start with one sentence that names the variable and never the value.
+Every service is configured by its environment alone. A variable that is empty counts as not set.
+A setting may also be a file: with `PINHOLE_SECRETS_DIR=/run/secrets`, the file
+`/run/secrets/pinning_kubo_rpc_token` is `PINNING_KUBO_RPC_TOKEN`; an environment variable wins over
+the file. Secrets belong into files: an environment can be seen by others. A value that is missing
+or out of bounds ends the start with one sentence that names the variable and never the value.
 
 ## Beside the services
 
 | variable | read by | what it is |
 |---|---|---|
 | `PINHOLE_SECRETS_DIR` | every service | directory of settings as files |
-| `PINHOLE_HOME` | `pinhole` | where the stack keeps its state; `.pinhole` in the directory one is in, or above it |
+| `PINHOLE_HOME` | `pinhole` | the stack's state; `.pinhole` in this directory or above it |
 | `PINHOLE_POSTGRES_DSN` | `pinhole tokens` | the database, where it is not the running stack's |
 | `XDG_CACHE_HOME` | `pinhole up` | where a Kubo that was built is kept; `~/.cache` |
-| `TORCH_INDEX_URL` | `make up`, `make test`, `docker build` | PyTorch's package index whose torch is installed |
+| `TORCH_INDEX_URL` | `make up`, `make test`, `docker build` | PyTorch's own index for torch |
 """
 
 
@@ -95,7 +96,9 @@ class Setting:
 def settings_of(model: type[ProcessSettings]) -> Iterator[Setting]:
     """Yield every setting of a service in the order of its definition, its own first."""
     prefix = model.model_config.get("env_prefix", "")
-    inherited = {name for base in model.__mro__[1:] for name in getattr(base, "__annotations__", ())}
+    inherited = {
+        name for base in model.__mro__[1:] for name in getattr(base, "__annotations__", ())
+    }
     own = [name for name in model.model_fields if name in model.__annotations__]
     others = [name for name in model.model_fields if name in inherited and name not in own]
     for name in (*own, *others):
@@ -164,15 +167,21 @@ def _default_of(field: FieldInfo) -> str:
         return "**required**"
     if default is None or default in ((), [], ""):
         return "not set"
-    if isinstance(default, enum.Enum):
-        return f"`{default.value}`"
-    if isinstance(default, bool):
-        return f"`{str(default).lower()}`"
-    if isinstance(default, int | float):
-        return _number(default)
-    if isinstance(default, tuple | list):
-        return f"`{','.join(str(part) for part in default)}`"
-    return f"`{default}`"
+    return _written(default)
+
+
+def _written(default: object) -> str:
+    match default:
+        case enum.Enum(value=value):
+            return f"`{value}`"
+        case bool():
+            return f"`{str(default).lower()}`"
+        case int() | float():
+            return _number(default)
+        case tuple() | list():
+            return f"`{','.join(str(part) for part in default)}`"
+        case _:
+            return f"`{default}`"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """OpenVINO alone: neither torch nor ultralytics, so an installation is about 5 GB smaller.
 
-The model is compiled twice. Measured with YOLO26n at 640 px on 2 cores, 1080p frames decoded
-beside it, on an idle machine / on one with other work:
+The model is compiled twice. Measured with YOLO26n at 640 px in bf16 on 2 cores, 1080p frames
+decoded beside it, on an idle machine / on one with other work:
 
     one stream of 2 threads (LATENCY)      43 / 25 frames/s, 21 ms for a frame alone
     two streams of 1 thread (THROUGHPUT)   47 / 45 frames/s, 43 ms for a frame alone
@@ -54,6 +54,7 @@ class OpenvinoDetector:
         self._traits = Traits(
             input_hw=model.input_hw,
             class_names=model.class_names,
+            # Together is no faster here: 40 ms of a core alone, 44 ms each in a batch of 8.
             max_batch=1,
             lanes=lanes,
             end_to_end=is_rows(narrow.output(0).shape),

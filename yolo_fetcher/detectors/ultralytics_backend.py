@@ -1,7 +1,8 @@
 """Ultralytics' own predictor, on exported folders only.
 
 It brings torch (1.5 GB for the processor, 5.2 GB with CUDA) and every device that torch knows.
-One thread at a time: the predictor is not made for more, so its lane takes micro-batches instead.
+One thread at a time: the predictor is not made for more. Where the export takes several pictures
+at once (`--format onnx` does) its one lane takes them together, which is what a GPU wants.
 """
 
 import os
@@ -44,7 +45,7 @@ class UltralyticsDetector:
         self._traits = Traits(
             input_hw=model.input_hw,
             class_names=model.class_names,
-            max_batch=MAX_BATCH,
+            max_batch=model.batch or MAX_BATCH,
             lanes=1,
             end_to_end=model.end_to_end,
             runs_on=f"ultralytics {device}",

@@ -1,19 +1,24 @@
 """The dashboard's showing half on real PostgreSQL and a real hub."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from aiohttp import DummyCookieJar
+from aiohttp.test_utils import TestClient, TestServer
 
-from dashboard_gateway.app import SHOWING
+from dashboard_gateway.app import SHOWING, Setup, make_app
 from dashboard_gateway.resources import LISTENER
+from dashboard_gateway.settings import DashboardSettings
 from pinhole.runtime.postgres import Pool
 from pinhole.stack.kubo_node import KuboNode
-from tests.dashboard_gateway.conftest import Client, StartDashboard
 from tests.support.gallery import Gallery
 from tests.support.polling import Eventually
+
+Client = TestClient[Any, Any]
+StartDashboard = Callable[..., Awaitable[Client]]
 
 
 @pytest.fixture
@@ -25,17 +30,29 @@ async def gallery(pool: Pool, hub_kubo: KuboNode) -> AsyncIterator[Gallery]:
 
 @pytest.fixture
 async def start_showing(
-    start_dashboard: StartDashboard, hub_kubo: KuboNode, eventually: Eventually
-) -> StartDashboard:
+    postgres_dsn: str, hub_kubo: KuboNode, eventually: Eventually
+) -> AsyncIterator[StartDashboard]:
     """Start dashboards that show what this test's hub holds, and listen already."""
+    clients: list[Client] = []
 
-    async def start(**changes: Any) -> Client:
-        settings = {"hub_gateway_url": hub_kubo.gateway_url, **changes}
-        client = await start_dashboard(SHOWING, **settings)
+    async def start(parts: tuple[Setup, ...] = SHOWING, **changes: Any) -> Client:
+        defaults = {
+            "port": 0,
+            "postgres_dsn": postgres_dsn,
+            "hub_gateway_url": hub_kubo.gateway_url,
+        }
+        settings = DashboardSettings.load(**{**defaults, **changes})
+        # Cookies are what a test sends, never what an earlier answer left.
+        server = TestServer(make_app(settings, parts))
+        client = TestClient(server, cookie_jar=DummyCookieJar())
+        await client.start_server()
+        clients.append(client)
         await eventually(client.app[LISTENER].connected.is_set)
         return client
 
-    return start
+    yield start
+    for client in clients:
+        await client.close()
 
 
 @pytest.fixture

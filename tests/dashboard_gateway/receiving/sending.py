@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+import aiohttp
 from aiohttp.test_utils import TestClient
 
 from dashboard_gateway import cameras
@@ -26,6 +27,8 @@ from pinhole.contract.receipt import Receipt
 from pinhole.contract.signing import Ed25519Signer, HmacKey, Signer
 from pinhole.runtime.postgres import Pool
 
+Client = TestClient[Any, Any]
+Poster = Client | aiohttp.ClientSession
 JsonObject = dict[str, Any]
 
 
@@ -52,7 +55,7 @@ class Answer:
 class Sender:
     """A camera as the hub sees it: a name, a key, a stream."""
 
-    client: "TestClient[Any, Any]"
+    client: Poster
     signer: Signer
     site: str = "city"
     name: str = "gate"
@@ -60,6 +63,8 @@ class Sender:
     stream: UUID = field(default_factory=uuid7)
     seq: int = 0
     head: bytes | None = None
+    base: str = ""
+    """Where the dashboard is, for a client that does not know."""
 
     @property
     def source(self) -> str:
@@ -143,9 +148,11 @@ class Sender:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Post any bytes, signed."""
-        signed = self.signer.headers(body, message_id or f"msg_{uuid4().hex}", at or datetime.now(UTC))
+        signed = self.signer.headers(
+            body, message_id or f"msg_{uuid4().hex}", at or datetime.now(UTC)
+        )
         async with self.client.post(
-            "/api/v1/events",
+            f"{self.base}/api/v1/events",
             data=body,
             headers={**signed, "Content-Type": content_type, **(headers or {})},
         ) as response:
@@ -154,7 +161,7 @@ class Sender:
 
 async def enrolled(
     pool: Pool,
-    client: "TestClient[Any, Any]",
+    client: Client,
     name: str = "gate",
     *,
     signer: Ed25519Signer | HmacKey | None = None,
@@ -173,3 +180,9 @@ async def enrolled(
 async def rows(pool: Pool, query: str, *values: object) -> Sequence[JsonObject]:
     """Return the rows of a query as dictionaries."""
     return [dict(row) for row in await pool.fetch(query, *values)]
+
+
+async def count(pool: Pool, query: str, *values: object) -> int:
+    """Return the number that a query counts."""
+    number: int = await pool.fetchval(query, *values)
+    return number

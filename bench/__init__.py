@@ -1,0 +1,1 @@
+"""What Pinhole does, measured beside its floors in the same run: `python -m bench`."""

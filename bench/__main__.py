@@ -1,0 +1,78 @@
+"""`python -m bench`: every row family, or those that one names.
+
+python -m bench                     all, under six minutes, saved in bench/results
+python -m bench --only ingest       one family; nothing is saved unless --save says where
+python -m bench --quick             a minute: whether everything runs, not how fast it is
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from bench import gateway, ingest, messages, pinned, report
+from bench.figure import Figure
+from bench.machine import Machine
+from bench.scale import QUICK, USUAL, Scale
+from bench.stage import Say, Stage
+
+RESULTS = Path(__file__).parent / "results"
+
+Measure = Callable[[Stage, Scale], list[Figure]]
+
+# In the order of a frame's way.
+FAMILIES: Mapping[str, Measure] = {
+    "ingest": ingest.measure,
+    "pinned": pinned.measure,
+    "gateway": gateway.measure,
+    "messages": messages.measure,
+}
+
+
+def main() -> int:
+    """Measure, print, save; 1 where something could not be measured or a budget is not met."""
+    arguments = _parser().parse_args()
+    chosen = arguments.only or list(FAMILIES)
+    scale = QUICK if arguments.quick else USUAL
+    machine = Machine.here()
+    if machine.load_before > 0.5:
+        sys.stderr.write(f"others are at work here: load average {machine.load_before}\n")
+    measured: dict[str, list[Figure]] = {}
+    with tempfile.TemporaryDirectory(prefix="pinhole-bench-") as home:
+        for name in chosen:
+            # A stage of its own: what one family left in the tables does not slow the next.
+            measured[name] = _family(name, Path(home) / name, scale)
+    where = arguments.save or (None if arguments.only or arguments.quick else RESULTS)
+    if where is not None:
+        for path in report.save(where, machine, measured):
+            sys.stdout.write(f"saved {path}\n")
+    return int(any(figure.met is False for figures in measured.values() for figure in figures))
+
+
+def _family(name: str, home: Path, scale: Scale) -> list[Figure]:
+    sys.stdout.write(f"{name}\n")
+    sys.stdout.flush()
+    began = time.monotonic()
+    with Stage(home, Say()) as stage:
+        figures = FAMILIES[name](stage, scale)
+    for figure in figures:
+        sys.stdout.write(f"    {report.line_of(figure)}\n")
+    sys.stdout.write(f"    ({time.monotonic() - began:.0f} s)\n")
+    sys.stdout.flush()
+    return figures
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure Pinhole beside its floors, in one run."
+    )
+    parser.add_argument("--only", action="append", choices=list(FAMILIES), help="a row family")
+    parser.add_argument("--quick", action="store_true", help="short: to see that it works")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="where table and JSON go")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

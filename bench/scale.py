@@ -1,0 +1,23 @@
+"""How long and how much: the default takes less than six minutes in all, `--quick` one."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """Times and counts of one run."""
+
+    seconds: float
+    """Length of one rate, its warm-up of 15 % included."""
+    spaced_frames: int
+    """Frames whose latency is taken one by one, at 50 a second."""
+    captured_frames: int
+    """Frames of a real camera process."""
+    pictures: int
+    """Different pictures for the gateway."""
+    pipeline_frames: int
+    """Frames made beforehand for the pipeline's rate."""
+
+
+USUAL = Scale(seconds=5, spaced_frames=500, captured_frames=100, pictures=400, pipeline_frames=600)
+QUICK = Scale(seconds=1.5, spaced_frames=100, captured_frames=20, pictures=80, pipeline_frames=120)

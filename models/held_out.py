@@ -1,0 +1,173 @@
+"""Measures an exported detector on scenes it was never trained on, nor on places like them.
+
+    python -m models.held_out                      # the demo model
+    python -m models.held_out --json figures.json  # for the card
+
+The scenes have other seeds and other layouts than those of training: a boulevard with a planted
+median seen from a footbridge, and a gate seen from inside the yard.
+"""
+
+# Ultralytics types every kind of result at once, so a model is Any here.
+# ruff: noqa: ANN401
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import time
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+# Ultralytics otherwise looks for updates, and this has to work without a network.
+os.environ.setdefault("YOLO_OFFLINE", "true")
+
+import cv2
+import numpy as np
+import yaml
+from ultralytics.models import YOLO
+
+from camera_uploader.synthetic.labels import CLASS_IDS, CLASS_NAMES
+from camera_uploader.synthetic.weather import Weather
+from models.export import FOLDER, folder_digest
+from models.precision import Answer, Figures, compare, figures
+from models.scenes import HELD_OUT_SEED, Sample, SceneSet
+
+
+@dataclass
+class Report:
+    """What was measured.
+
+    Attributes:
+        all: Means over the classes. by_class: By class name. by_condition: Means by light, weather.
+        pictures: How many. infer_ms: Median time of the network alone, one picture at a time.
+    """
+
+    pictures: int
+    digest: str
+    size_bytes: int
+    infer_ms: float
+    all: Figures
+    by_class: dict[str, Figures]
+    by_condition: dict[str, Figures] = field(default_factory=dict)
+
+
+def conditions(weather: Weather) -> list[str]:
+    """Return the rows of the report that a picture counts in."""
+    found: list[str] = [str(weather.time)]
+    if weather.rain:
+        found.append("rain")
+    if weather.fog_per_m > 0.008:
+        found.append("fog")
+    if weather.noise >= 2.0:
+        found.append("noise")
+    if found == ["day"]:
+        found = ["fair day"]
+    return found
+
+
+def answer(
+    model: Any,
+    input_hw: list[int],
+    sample: Sample,
+) -> tuple[Answer, float]:
+    """Return What the model finds in one picture, and the milliseconds its network took.
+
+    The picture comes as a detector gets it: in full size, through JPEG.
+    """
+    _, data = cv2.imencode(".jpg", sample.picture, [cv2.IMWRITE_JPEG_QUALITY, sample.quality])
+    picture = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    truths = sample.truths
+    result = model.predict(picture, imgsz=input_hw, conf=0.001, max_det=300, verbose=False)[0]
+    found = result.boxes
+    return (
+        compare(
+            np.asarray(found.xyxy, dtype=np.float64),
+            np.asarray(found.conf, dtype=np.float64),
+            np.asarray(found.cls, dtype=np.int64),
+            np.array([truth.xyxy_px for truth in truths], dtype=np.float64).reshape(-1, 4),
+            np.array([CLASS_IDS[truth.class_name] for truth in truths], dtype=np.int64),
+        ),
+        float(result.speed["inference"]),
+    )
+
+
+def measure(folder: Path, chosen: SceneSet) -> Report:
+    """Run the exported model in `folder` over a set and compares with the truth."""
+    model = YOLO(folder, task="detect")
+    input_hw = _input_hw(folder)
+    answers: list[Answer] = []
+    groups: dict[str, list[Answer]] = {}
+    times_ms: list[float] = []
+    samples = chain.from_iterable(chosen.samples(index) for index in range(chosen.scenes))
+    for sample in samples:
+        found, took_ms = answer(model, input_hw, sample)
+        answers.append(found)
+        times_ms.append(took_ms)
+        for name in conditions(sample.weather):
+            groups.setdefault(name, []).append(found)
+    by_class, mean = figures(answers)
+    return Report(
+        pictures=len(answers),
+        digest=folder_digest(folder),
+        size_bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+        infer_ms=statistics.median(times_ms),
+        all=mean,
+        by_class={CLASS_NAMES[class_id]: row for class_id, row in by_class.items()},
+        by_condition={name: figures(group)[1] for name, group in sorted(groups.items())},
+    )
+
+
+def table(report: Report) -> str:
+    """Return the report as Markdown."""
+    lines = [
+        "| class | objects | mAP50 | mAP50-95 | precision | recall |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    rows = [("**all**", report.all), *report.by_class.items()]
+    rows += [(f"*{name}*", row) for name, row in report.by_condition.items()]
+    lines += [
+        f"| {name} | {row.truths} | {row.map50:.3f} | {row.map50_95:.3f} "
+        f"| {row.precision:.3f} | {row.recall:.3f} |"
+        for name, row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _input_hw(folder: Path) -> list[int]:
+    metadata = yaml.safe_load((folder / "metadata.yaml").read_text())
+    return [int(side) for side in metadata["imgsz"]]
+
+
+def main() -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m models.held_out",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="exported model to measure")
+    parser.add_argument("--scenes", type=int, default=60, help="scenes to render (default 60)")
+    parser.add_argument("--frames", type=int, default=4, help="moments of each (default 4)")
+    parser.add_argument("--known-layouts", action="store_true", help="new seeds of trained layouts")
+    parser.add_argument("--json", type=Path, help="file to write the figures to as well")
+    arguments = parser.parse_args()
+    chosen = SceneSet(
+        HELD_OUT_SEED, arguments.scenes, arguments.frames, held_out=not arguments.known_layouts
+    )
+    started = time.monotonic()
+    report = measure(arguments.folder, chosen)
+    print(table(report))
+    print(
+        f"\n{report.pictures} pictures in {time.monotonic() - started:.0f} s; network "
+        f"{report.infer_ms:.1f} ms (median); {report.size_bytes / 1e6:.1f} MB; {report.digest}"
+    )
+    if arguments.json:
+        arguments.json.write_text(json.dumps(asdict(report), indent=2))
+
+
+if __name__ == "__main__":
+    main()
