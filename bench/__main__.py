@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import gateway, ingest, messages, pinned, report
+from bench import gateway, ingest, messages, pinned, pipeline, report, shutter
 from bench.figure import Figure
 from bench.machine import Machine
 from bench.scale import QUICK, USUAL, Scale
@@ -26,6 +26,8 @@ Measure = Callable[[Stage, Scale], list[Figure]]
 FAMILIES: Mapping[str, Measure] = {
     "ingest": ingest.measure,
     "pinned": pinned.measure,
+    "shutter": shutter.measure,
+    "pipeline": pipeline.measure,
     "gateway": gateway.measure,
     "messages": messages.measure,
 }

@@ -1,5 +1,6 @@
 """One measured number: what it is, what it stands beside, what it has to reach."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -78,8 +79,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
     ordered = sorted(values)
     if not ordered:
         return float("nan")
-    rank = max(0, min(len(ordered) - 1, round(percent / 100 * len(ordered) + 0.5) - 1))
-    return ordered[rank]
+    return ordered[max(0, math.ceil(percent / 100 * len(ordered)) - 1)]
 
 
 def spread(values_s: Sequence[float]) -> dict[str, float]:

@@ -8,17 +8,15 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from urllib.parse import urlsplit
 
-from bench import held, http_bytes, load, pictures
-from bench.figure import Figure, at_least, at_most, ratio_at_least, spread
-from bench.load import Plan, Result
+from bench import held, http_bytes, pictures
+from bench.figure import Figure, at_least, at_most, ratio_at_least
 from bench.scale import Scale
+from bench.server import Played, Server
 from bench.stage import Stage
 from pinhole.contract.cid import Cid
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.postgres import create_pool
-from pinhole.stack.ports import LOOPBACK
 
 CONNECTIONS = 16
 LARGE, SMALL = 200_000, 15_000
@@ -30,33 +28,24 @@ AT_ONCE = 500
 class Site:
     """A server of pictures and who asks it."""
 
-    url: str
+    server: Server
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def plan(self, paths: Sequence[str], seconds: float, **rest: object) -> Plan:
-        """Return a plan that asks for `paths` in turn."""
+    def scripts(self, paths: Sequence[str]) -> list[list[bytes]]:
+        """Return requests for `paths`, shared out: no two connections wait for the same fetch."""
         requests = [http_bytes.get(path, self.headers) for path in paths]
-        # Each connection has pictures of its own: no two wait for the same fetch.
-        scripts = [requests[number::CONNECTIONS] or requests for number in range(CONNECTIONS)]
-        target = urlsplit(self.url)
-        return Plan(
-            host=target.hostname or LOOPBACK,
-            port=target.port or 80,
-            scripts=scripts,
-            seconds=seconds,
-            **rest,  # type: ignore[arg-type]
-        )
+        return [requests[number::CONNECTIONS] or requests for number in range(CONNECTIONS)]
 
-    def again_and_again(self, paths: Sequence[str], scale: Scale) -> Result:
+    def again_and_again(self, paths: Sequence[str], scale: Scale) -> Played:
         """Ask for `paths` as fast as the answers come."""
-        return load.run(self.plan(paths, scale.seconds, repeat=True))
+        return self.server.play(self.scripts(paths), scale.seconds, repeat=True)
 
-    def once(self, paths: Sequence[str]) -> Result:
+    def once(self, paths: Sequence[str]) -> Played:
         """Ask for each of `paths` once."""
-        result = load.run(self.plan(paths, 60, warm_up_share=0))
-        if result.failures or not result.exhausted:
-            raise RuntimeError(f"{len(paths)} pictures were asked for, came: {result.statuses}")
-        return result
+        played = self.server.play(self.scripts(paths), 60, warm_up_share=0)
+        if played.result.failures or not played.result.exhausted:
+            raise RuntimeError(f"{len(paths)} were asked for, came: {played.result.statuses}")
+        return played
 
 
 def measure(stage: Stage, scale: Scale) -> list[Figure]:
@@ -81,11 +70,10 @@ def _peers(
     stage: Stage, scale: Scale, size_bytes: int, cids: Sequence[Cid]
 ) -> tuple[Figure, Figure]:
     name = _size(size_bytes)
-    kubo = Site(stage.hub.gateway_url).again_and_again(
+    kubo = Site(stage.hub_gateway).again_and_again(
         [f"/ipfs/{cid}?format=raw" for cid in cids], scale
     )
-    port = stage.floor("memory", str(size_bytes))
-    memory = Site(f"http://{LOOPBACK}:{port}").again_and_again(["/"], scale)
+    memory = Site(stage.floor("memory", str(size_bytes))).again_and_again(["/"], scale)
     return (
         _figure(f"Kubo's gateway, {name}", kubo, "GET ?format=raw, c=16, no authorisation"),
         _figure(f"aiohttp from memory, {name}", memory, "the same bytes every time, c=16"),
@@ -115,17 +103,17 @@ def _proxied(
 
 def _at_once(usual: Site, scale: Scale, cids: Sequence[Cid]) -> list[Figure]:
     paths = [f"/ipfs/{cid}" for cid in cids]
-    result = load.run(usual.plan(paths, scale.seconds, repeat=True, rate=AT_ONCE))
-    times = spread(result.times_s)
+    played = usual.server.play(usual.scripts(paths), scale.seconds, repeat=True, rate=AT_ONCE)
+    times = played.details()
     source = f"{AT_ONCE} pictures of 200 KB due a second; time from due to last byte"
     return [
         Figure(
             name=f"{AT_ONCE} pictures/s at once",
-            value=result.rate,
+            value=played.result.rate,
             unit="pictures/s",
             source=source,
             budgets=[at_least(0.99 * AT_ONCE)],
-            details={**times, "failures": result.failures},
+            details=times,
         ),
         Figure(
             name=f"picture from the proxy at {AT_ONCE}/s, p50",
@@ -146,13 +134,13 @@ def _thumbnails(usual: Site, scale: Scale, cids: Sequence[Cid]) -> list[Figure]:
     return [made, _figure("thumbnail, hot", hot, f"{source}, made before", beside=made)]
 
 
-def _figure(name: str, result: Result, source: str, **rest: object) -> Figure:
+def _figure(name: str, played: Played, source: str, **rest: object) -> Figure:
     return Figure(
         name=name,
-        value=result.rate,
+        value=played.result.rate,
         unit="pictures/s",
         source=source,
-        details={**spread(result.times_s), "failures": result.failures},
+        details=played.details(),
         **rest,  # type: ignore[arg-type]
     )
 

@@ -9,16 +9,14 @@ import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from itertools import repeat
-from urllib.parse import urlsplit
 
-from bench import load, senders
-from bench.figure import Budget, Figure, at_least, ratio_at_least, spread
-from bench.load import Plan, Result
+from bench import senders
+from bench.figure import Budget, Figure, at_least, ratio_at_least
 from bench.scale import Scale
 from bench.senders import Sender
+from bench.server import Played, Server
 from bench.stage import Stage
 from pinhole.runtime.postgres import create_pool
-from pinhole.stack.ports import LOOPBACK
 
 CONNECTIONS = 32
 BATCH = 100
@@ -34,80 +32,69 @@ def measure(stage: Stage, scale: Scale) -> list[Figure]:
     noop = _floor("no-op aiohttp POST, c=32", _constant(stage.floor("noop"), body, scale))
     inserting = stage.floor("insert", stage.dsn)
     insert = _floor("INSERT and COMMIT a request, c=32", _constant(inserting, body, scale))
-    port = urlsplit(stage.receiving()).port or 0
+    receiving = stage.receiving()
     rows = [noop, insert]
     singles: Sequence[tuple[str, Callable[[str], Sender], Budget]] = (
         ("HMAC", senders.hmac_sender, ratio_at_least(0.15)),
         ("Ed25519", senders.camera, at_least(2_000)),
     )
     for kind, make, budget in singles:
-        result = _singles(
-            stage, port, [make(f"{kind.lower()}-{n}") for n in range(CONNECTIONS)], scale
+        played = _singles(
+            stage, receiving, [make(f"{kind.lower()}-{n}") for n in range(CONNECTIONS)], scale
         )
         rows.append(
             Figure(
                 name=f"{kind}-signed single event, c=32",
-                value=result.rate,
+                value=played.result.rate,
                 unit="events/s",
                 source="signed webhook → verified → row + job committed → 202; one worker",
                 beside=noop,
                 budgets=[budget],
-                details=_details(result),
+                details=played.details(),
             )
         )
-    batched = _batches(stage, port, scale)
+    batched = _batches(stage, receiving, scale)
     rows.append(
         Figure(
             name=f"Ed25519-signed batches of {BATCH}, c={BATCH_CONNECTIONS}",
-            value=batched.rate * BATCH,
+            value=batched.result.rate * BATCH,
             unit="events/s",
             source="the same in application/cloudevents-batch+json; one worker",
             beside=insert,
             budgets=[at_least(10_000)],
-            details=_details(batched),
+            details=batched.details(BATCH),
         )
     )
     return rows
 
 
-def _floor(name: str, result: Result) -> Figure:
+def _floor(name: str, played: Played) -> Figure:
     return Figure(
         name=name,
-        value=result.rate,
+        value=played.result.rate,
         unit="events/s",
         source="the same request body, no signature, no promise",
-        details=_details(result),
+        details=played.details(),
     )
 
 
-def _details(result: Result) -> dict[str, float]:
-    return {**spread(result.times_s), "failures": result.failures}
+def _constant(server: Server, request: bytes, scale: Scale) -> Played:
+    return server.play([[request]] * CONNECTIONS, scale.seconds, repeat=True)
 
 
-def _constant(port: int, request: bytes, scale: Scale) -> Result:
-    plan = Plan(
-        host=LOOPBACK,
-        port=port,
-        scripts=[[request]] * CONNECTIONS,
-        seconds=scale.seconds,
-        repeat=True,
-    )
-    return load.run(plan)
-
-
-def _singles(stage: Stage, port: int, many: list[Sender], scale: Scale) -> Result:
+def _singles(stage: Stage, server: Server, many: list[Sender], scale: Scale) -> Played:
     _enrol(stage, many)
     each = int(_PER_SECOND * scale.seconds / len(many))
     scripts = _written(_write_singles, many, each)
-    return load.run(Plan(host=LOOPBACK, port=port, scripts=scripts, seconds=scale.seconds))
+    return server.play(scripts, scale.seconds)
 
 
-def _batches(stage: Stage, port: int, scale: Scale) -> Result:
+def _batches(stage: Stage, server: Server, scale: Scale) -> Played:
     many = [senders.camera(f"batch-{n}") for n in range(BATCH_CONNECTIONS)]
     _enrol(stage, many)
     each = int(_BATCHED_PER_SECOND * scale.seconds / BATCH / len(many))
     scripts = _written(_write_batches, many, each)
-    return load.run(Plan(host=LOOPBACK, port=port, scripts=scripts, seconds=scale.seconds))
+    return server.play(scripts, scale.seconds)
 
 
 def _enrol(stage: Stage, many: list[Sender]) -> None:

@@ -48,6 +48,8 @@ class Result:
     exhausted: bool = False
     """A script ended before the time did: the rate is right, the time was shorter."""
     statuses: dict[int, int] = field(default_factory=dict)
+    answered: int = 0
+    """All answers, those of the warm-up included."""
 
     @property
     def rate(self) -> float:

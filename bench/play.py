@@ -27,11 +27,13 @@ class _Tally:
     times_s: list[float] = field(default_factory=list)
     statuses: dict[int, int] = field(default_factory=dict)
     body_bytes: int = 0
+    answered: int = 0
     first: float = 0.0
     last: float = 0.0
 
     def add(self, status: int, due: float, size_bytes: int) -> None:
         now = time.perf_counter()
+        self.answered += 1
         if not self.begin <= now <= self.end:
             return
         self.times_s.append(now - due)
@@ -75,9 +77,8 @@ class _Connection(asyncio.BufferedProtocol):
 
     def _send_when_due(self) -> None:
         if not self._interval_s:
-            self._due = time.perf_counter()
-            self._send()
-            return
+            # Closed loop: due at once, but nobody before the common begin.
+            self._due = max(self._due, time.perf_counter())
         wait_s = self._due - time.perf_counter()
         if wait_s <= 0:
             self._send()
@@ -161,6 +162,7 @@ async def _play(plan: Plan) -> Result:
         body_bytes=tally.body_bytes,
         exhausted=any(c.done.done() and c.done.result() for c in connections),
         statuses=tally.statuses,
+        answered=tally.answered,
     )
 
 

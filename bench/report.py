@@ -42,8 +42,8 @@ def as_markdown(machine: Machine, families: Families, at: datetime) -> str:
     parts = [_HEAD.format(day=f"{at:%Y-%m-%d}", **machine.as_json())]
     for name, figures in families.items():
         parts.append(f"\n## {name}\n\n")
-        parts.append("| | value | p50 | p99 | beside | ratio | budget | met |\n")
-        parts.append("|---|--:|--:|--:|---|--:|---|---|\n")
+        parts.append("| | value | p50 | p99 | server's cpu | beside | ratio | budget | met |\n")
+        parts.append("|---|--:|--:|--:|--:|---|--:|---|---|\n")
         parts += [f"{_line(figure)}\n" for figure in figures]
         parts.append("\n" + "\n".join(f"- {figure.name}: {figure.source}." for figure in figures))
         parts.append("\n")
@@ -90,6 +90,7 @@ def _line(figure: Figure) -> str:
         f"{shown(figure.value)} {figure.unit}",
         _milliseconds(figure, "p50_ms"),
         _milliseconds(figure, "p99_ms"),
+        _microseconds(figure),
         figure.beside.name if figure.beside is not None else "",
         f"{figure.ratio:.2f}" if figure.ratio is not None else "",
         ", ".join(_budget(budget, figure) for budget in figure.budgets),
@@ -101,6 +102,11 @@ def _line(figure: Figure) -> str:
 def _milliseconds(figure: Figure, name: str) -> str:
     value = figure.details.get(name)
     return f"{shown(value)} ms" if value is not None else ""
+
+
+def _microseconds(figure: Figure) -> str:
+    value = figure.details.get("cpu_us")
+    return f"{shown(value)} µs each" if value is not None else ""
 
 
 def _budget(budget: Budget, figure: Figure) -> str:

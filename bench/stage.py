@@ -16,6 +16,7 @@ from typing import Self
 
 import aiohttp
 
+from bench.server import Server
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import create_pool
@@ -28,6 +29,7 @@ from pinhole.stack.options import Options
 from pinhole.stack.plan import plan, postgres_of
 from pinhole.stack.ports import LOOPBACK, unused_port
 from pinhole.stack.program import Program, running
+from pinhole.stack.sources import Source
 from pinhole.stack.topology import Topology, answers
 
 _ROOT = Path(__file__).parents[1]
@@ -44,8 +46,9 @@ class Stage:
 
     home: Path
     say: "Say"
+    sources: tuple[Source, ...] = ()
+    """What cameras see, to be set before the first part is started."""
     _open: ExitStack = field(default_factory=ExitStack)
-    _running: set[str] = field(default_factory=set)
 
     def __enter__(self) -> Self:
         return self
@@ -63,8 +66,8 @@ class Stage:
         """Where everything is."""
         layout = Layout(self.home)
         layout.make()
-        options = Options(sources=(), page_port=unused_port(), fps=None)
-        return plan(layout, options, obtain_binary(self.say))
+        options = Options(sources=self.sources, page_port=unused_port(), fps=None)
+        return plan(layout, options, obtain_binary(self.say), self.say)
 
     @cached_property
     def _swarm_key(self) -> str:
@@ -84,10 +87,15 @@ class Stage:
     @cached_property
     def hub(self) -> KuboNode:
         """The hub's Kubo."""
+        _ = self.hub_gateway
+        return self.topology.hub
+
+    @cached_property
+    def hub_gateway(self) -> Server:
+        """The hub's trustless gateway."""
         node = self.topology.hub
         node.prepare(self._swarm_key)
-        self.start(node.program())
-        return node
+        return Server(node.ports.gateway, self.start(node.program()))
 
     @cached_property
     def camera_node(self) -> KuboNode:
@@ -114,6 +122,12 @@ class Stage:
         asyncio_in_thread(_connect(node, self.hub))
         return node
 
+    def adopt(self, node: KuboNode) -> None:
+        """Start a node that is part of the plan, connected to the hub."""
+        node.prepare(self._swarm_key, (self.hub.as_peer(),))
+        self.start(node.program())
+        asyncio_in_thread(_connect(node, self.hub))
+
     @cached_property
     def pinning(self) -> str:
         """The pinning service's address."""
@@ -135,17 +149,17 @@ class Stage:
         self.start(self.topology.dashboard())
         return self.topology.page_url
 
-    def receiving(self) -> str:
-        """Run the dashboard's receiving parts alone; return its address."""
+    def receiving(self) -> Server:
+        """Run the dashboard's receiving parts alone."""
         _ = self.dsn
         return self._dashboard("receiving", {})
 
-    def showing(self, **settings: str) -> str:
-        """Run the dashboard's showing parts alone, with these settings; return its address."""
+    def showing(self, **settings: str) -> Server:
+        """Run the dashboard's showing parts alone, with these settings."""
         _ = self.dsn, self.hub
         return self._dashboard("showing", settings)
 
-    def _dashboard(self, parts: str, settings: Mapping[str, str]) -> str:
+    def _dashboard(self, parts: str, settings: Mapping[str, str]) -> Server:
         port = unused_port()
         usual = self.topology.dashboard()
         name = f"dashboard-{parts}-{port}"
@@ -157,8 +171,7 @@ class Stage:
             log=self.topology.layout.log(name),
             ready=answers(port, "/healthz"),
         )
-        self.start(program)
-        return f"http://{LOOPBACK}:{port}"
+        return Server(port, self.start(program))
 
     async def tell_the_detector(self) -> None:
         """Write the detector's list of tokens anew: one was made."""
@@ -169,13 +182,13 @@ class Stage:
         """Return one of the secrets that the services have."""
         return (self.topology.layout.secrets_dir(holder) / name).read_text(encoding="utf-8")
 
-    def start(self, program: Program) -> None:
-        """Run a program until the stage closes."""
+    def start(self, program: Program) -> int:
+        """Run a program until the stage closes; return its process id."""
         self.say(f"starting {program.name}")
-        self._open.enter_context(running(program))
+        return self._open.enter_context(running(program)).pid
 
-    def floor(self, kind: str, *arguments: str) -> int:
-        """Run one of `bench.floors` until the stage closes; return its port."""
+    def floor(self, kind: str, *arguments: str) -> Server:
+        """Run one of `bench.floors` until the stage closes."""
         port = unused_port()
         program = Program(
             name=f"floor-{kind}-{port}",
@@ -184,8 +197,7 @@ class Stage:
             log=self.topology.layout.log(f"floor-{kind}"),
             ready=answers(port, "/"),
         )
-        self.start(program)
-        return port
+        return Server(port, self.start(program))
 
 
 class Say:

@@ -5,9 +5,12 @@ that is too long, so the camera asks for the connection itself.
 """
 
 import threading
+from typing import Final
 
 from camera_uploader.node import Node, NodeError, NodeIdentity
 from camera_uploader.workers import Part
+
+_AGAIN_AFTER_S: Final = 2.0
 
 
 class Links:
@@ -24,9 +27,10 @@ class Links:
                 self.identity = self._node.identity()
             except NodeError as error:
                 part.fail(error.details)
+                stopping.wait(min(self._interval_s, _AGAIN_AFTER_S))
             else:
                 self._connect(part)
-            stopping.wait(self._interval_s)
+                stopping.wait(self._interval_s)
 
     def _connect(self, part: Part) -> None:
         for address in self._addresses:

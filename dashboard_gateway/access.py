@@ -128,7 +128,7 @@ async def caller_of(request: web.Request) -> Viewer:
         Unauthorized: neither, or no longer valid.
         Forbidden: a token without `frames:read`, or a password that must be changed first.
     """
-    secret = bearer_of(request)
+    secret = bearer_of(request) if "Authorization" in request.headers else None
     if secret is not None:
         token = await require(request, Scope.FRAMES_READ, Scope.ADMIN)
         return await request.app[VIEWERS].of_token(hash_of(secret), token)

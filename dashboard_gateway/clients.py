@@ -29,6 +29,8 @@ M = TypeVar("M", bound=BaseModel)
 
 _MAX_ANSWER_BYTES: Final = 16 * 2**20
 _SHORT_TIMEOUT_S: Final = 10.0
+_ASIDE_TIMEOUT_S: Final = 2.0
+"""For a question asked on the side, while frames wait for its answer."""
 # Statuses that are about this request; every other failure is about the neighbour, or about us.
 _ABOUT_THE_REQUEST: Final = frozenset({400, 409, 410, 413, 415, 422})
 
@@ -218,7 +220,7 @@ class DetectorClient:
 
     async def default_model_digest(self) -> bytes:
         """Return the SHA-256 of the model that answers where none is named."""
-        answer = await self._detector.call("GET", "/api/v1/models")
+        answer = await self._detector.call("GET", "/api/v1/models", timeout_s=_ASIDE_TIMEOUT_S)
         try:
             catalogue = json.loads(answer)
             name = catalogue["default"]

@@ -12,6 +12,7 @@ from typing import Any
 from dashboard_gateway import queue
 from dashboard_gateway.backoff import OUTAGE_LONGEST_S, delay_s
 from dashboard_gateway.clients import NeighbourUnavailable
+from dashboard_gateway.coalesce import Coalescer
 from dashboard_gateway.dispatch_metrics import JOURNEYS, STEP_SECONDS
 from dashboard_gateway.infer_step import InferStep, Room
 from dashboard_gateway.journey import Ended, Frame, Later, NoRoom, journey
@@ -42,7 +43,6 @@ class Outcome(StrEnum):
 class Went:
     """How one frame's journey went, and when it goes on."""
 
-    frame: Frame
     outcome: Outcome
     again_after_s: float | None = None
 
@@ -59,6 +59,9 @@ class Journeys:
         self._inferences = inferences
         self._records = records
         self._neighbours = neighbours
+        self._hand_overs: Coalescer[int, None] = Coalescer(
+            self._hand_over, most=queue.MAX_FRAMES_IN_A_JOB
+        )
 
     async def go(self, frame_ids: Sequence[int], room: Room, attempt: int) -> float | None:
         """Take frames as far as they can go; return the delay until the rest is tried again.
@@ -71,40 +74,39 @@ class Journeys:
         """
         frames = await load(self._pool, frame_ids)
         went = await asyncio.gather(*(self._travel(frame, room, attempt) for frame in frames))
-        await self._hand_over([one.frame for one in went if one.outcome is Outcome.NO_ROOM])
         return max((w.again_after_s for w in went if w.again_after_s is not None), default=None)
-
-    async def _hand_over(self, frames: Sequence[Frame]) -> None:
-        if frames:
-            async with self._pool.acquire() as connection:
-                await queue.enqueue_frames(
-                    connection, [[frame.frame_id for frame in frames]], entrypoint=queue.ANALYSES
-                )
 
     async def _travel(self, frame: Frame, room: Room, attempt: int) -> Went:
         went = await self._try(frame, room, attempt)
         JOURNEYS.labels(went.outcome).inc()
         return went
 
+    async def _hand_over(self, frame_ids: Sequence[int]) -> list[None]:
+        async with self._pool.acquire() as connection:
+            await queue.enqueue_frames(connection, [frame_ids], entrypoint=queue.ANALYSES)
+        return [None] * len(frame_ids)
+
     async def _try(self, frame: Frame, room: Room, attempt: int) -> Went:
         try:
             await journey(frame, _TimedSteps(self, room))
         except Ended:
-            return Went(frame, Outcome.ENDED)
+            return Went(Outcome.ENDED)
         except NoRoom:
-            return Went(frame, Outcome.NO_ROOM)
+            # At once: the others of its job may wait for the detector for long.
+            await self._hand_overs.submit(frame.frame_id)
+            return Went(Outcome.NO_ROOM)
         except Later as later:
-            return Went(frame, Outcome.LATER, later.delay_s)
+            return Went(Outcome.LATER, later.delay_s)
         except NeighbourUnavailable as error:
             self._neighbours.fail(error.details)
             longest_s = max(OUTAGE_LONGEST_S, error.retry_after_s)
-            return Went(frame, Outcome.OUTAGE, delay_s(attempt + 1, longest_s=longest_s))
+            return Went(Outcome.OUTAGE, delay_s(attempt + 1, longest_s=longest_s))
         except Exception:
             # Unforeseen: it must neither end the other journeys nor be forgotten.
             logger.exception("the journey of frame %s failed", frame.frame_id)
-            return Went(frame, Outcome.FAILED, delay_s(attempt + 1))
+            return Went(Outcome.FAILED, delay_s(attempt + 1))
         self._neighbours.beat()
-        return Went(frame, Outcome.DONE)
+        return Went(Outcome.DONE)
 
     async def pin(self, frame: Frame) -> None:
         """Do the first step."""

@@ -9,6 +9,9 @@ from typing import Final
 
 from pinhole.contract.errors import Refused
 
+Data = bytes | bytearray
+"""A picture's bytes; those from the hub are in the buffer they were received in. Never changed."""
+
 _BMP_HEADER_SIZES: Final = frozenset({12, 40, 52, 56, 64, 108, 124})
 _BMP_MIN_BYTES: Final = 26
 _AVIF_BRANDS: Final = (b"avif", b"avis")
@@ -29,7 +32,7 @@ class NotAnImage(Refused):
     status = 415
 
 
-def picture_type(data: bytes) -> str | None:
+def picture_type(data: Data) -> str | None:
     """Return the media type that the first bytes prove, or None where they are no picture."""
     for signature, media_type in _SIGNATURES:
         if data.startswith(signature):
@@ -43,7 +46,7 @@ def picture_type(data: bytes) -> str | None:
     return None
 
 
-def _is_avif(data: bytes) -> bool:
+def _is_avif(data: Data) -> bool:
     if len(data) < _FTYP_MIN_BYTES or data[4:8] != b"ftyp":
         return False
     box_bytes = min(int.from_bytes(data[:4], "big"), _FTYP_MAX_BYTES)
@@ -52,7 +55,7 @@ def _is_avif(data: bytes) -> bool:
     return any(brand in _AVIF_BRANDS for brand in brands)
 
 
-def _is_bmp(data: bytes) -> bool:
+def _is_bmp(data: Data) -> bool:
     # Two letters alone would make a picture of any text that starts with "BM".
     if len(data) < _BMP_MIN_BYTES or data[:2] != b"BM":
         return False

@@ -68,8 +68,8 @@ class Memo:
             try:
                 self._model_digest = await self._detector.default_model_digest()
             except (NeighbourUnavailable, NotFound):
-                # Asked again with the next frame; the inference itself will say what is wrong.
-                return None
+                # The inference itself will say what is wrong; its answer names the model.
+                self._model_digest = None
             self._asked_at = time.monotonic()
         return self._model_digest
 

@@ -8,6 +8,8 @@ import struct
 from collections.abc import Callable
 from typing import Final
 
+from dashboard_gateway.media import Data
+
 Size = tuple[int, int]
 
 # Frame headers of JPEG: C0 to CF without DHT (C4), JPG (C8) and DAC (CC).
@@ -17,7 +19,7 @@ _BMP_CORE_HEADER_BYTES: Final = 12
 _ISPE_WITHIN_BYTES: Final = 65_536
 
 
-def picture_size(data: bytes, media_type: str) -> Size | None:
+def picture_size(data: Data, media_type: str) -> Size | None:
     """Return (width_px, height_px) as the header says, or None where it cannot be read."""
     try:
         return _READERS[media_type](data)
@@ -25,7 +27,7 @@ def picture_size(data: bytes, media_type: str) -> Size | None:
         return None
 
 
-def _jpeg(data: bytes) -> Size | None:
+def _jpeg(data: Data) -> Size | None:
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:  # noqa: PLR2004 - every segment begins with FF
@@ -44,17 +46,17 @@ def _jpeg(data: bytes) -> Size | None:
     return None
 
 
-def _png(data: bytes) -> Size:
+def _png(data: Data) -> Size:
     width_px, height_px = struct.unpack_from(">II", data, 16)
     return width_px, height_px
 
 
-def _gif(data: bytes) -> Size:
+def _gif(data: Data) -> Size:
     width_px, height_px = struct.unpack_from("<HH", data, 6)
     return width_px, height_px
 
 
-def _bmp(data: bytes) -> Size:
+def _bmp(data: Data) -> Size:
     if int.from_bytes(data[14:18], "little") == _BMP_CORE_HEADER_BYTES:
         width_px, height_px = struct.unpack_from("<HH", data, 18)
     else:
@@ -62,7 +64,7 @@ def _bmp(data: bytes) -> Size:
     return abs(width_px), abs(height_px)  # a negative height means rows from the top
 
 
-def _webp(data: bytes) -> Size | None:
+def _webp(data: Data) -> Size | None:
     match data[12:16]:
         case b"VP8X":
             width_px, height_px = data[24:27], data[27:30]
@@ -79,7 +81,7 @@ def _webp(data: bytes) -> Size | None:
     return None
 
 
-def _avif(data: bytes) -> Size | None:
+def _avif(data: Data) -> Size | None:
     at = data.find(b"ispe", 0, _ISPE_WITHIN_BYTES)
     if at < 0:
         return None
@@ -87,7 +89,7 @@ def _avif(data: bytes) -> Size | None:
     return width_px, height_px
 
 
-_READERS: Final[dict[str, Callable[[bytes], Size | None]]] = {
+_READERS: Final[dict[str, Callable[[Data], Size | None]]] = {
     "image/jpeg": _jpeg,
     "image/png": _png,
     "image/gif": _gif,

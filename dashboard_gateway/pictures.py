@@ -13,11 +13,12 @@ from typing import Final
 from multidict import CIMultiDict
 
 from dashboard_gateway.caches import ByteCache, Flights
-from dashboard_gateway.media import NotAnImage, picture_type
+from dashboard_gateway.hub import HubGateway
+from dashboard_gateway.media import Data, NotAnImage, picture_type
 from dashboard_gateway.trees import BadTree, read_root
 from pinhole.contract.cid import Cid
 from pinhole.contract.errors import DeadlineExceeded, PinholeError, TooLarge
-from pinhole.runtime.kubo import BlockMismatch, TrustlessGateway
+from pinhole.runtime.kubo import BlockMismatch
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ class Unreachable(DeadlineExceeded):
 class Picture:
     """Verified bytes with what is always said of them."""
 
-    data: bytes
+    data: Data
     media_type: str
     etag: str
     headers: CIMultiDict[str]
@@ -55,13 +56,13 @@ class Pictures:
 
     def __init__(
         self,
-        gateway: TrustlessGateway,
+        hub: HubGateway,
         *,
         limit_bytes: int,
         tree_limit_bytes: int,
         timeout_s: float,
     ) -> None:
-        self._gateway = gateway
+        self._hub = hub
         self._tree_limit_bytes = tree_limit_bytes
         self._timeout_s = timeout_s
         self._cache: ByteCache[bytes, Picture] = ByteCache(
@@ -100,7 +101,7 @@ class Pictures:
     async def _fetch(self, wanted: FrameBytes) -> Picture:
         cid = wanted.cid
         try:
-            data = await (self._block(cid) if cid.is_frame else self._tree(wanted))
+            data: Data = await (self._block(cid) if cid.is_frame else self._tree(wanted))
         except (TooLarge, BadTree):
             raise
         except BlockMismatch as error:
@@ -116,12 +117,12 @@ class Pictures:
             self._cache.put(cid.digest, picture)
         return picture
 
-    async def _block(self, cid: Cid) -> bytes:
-        return await self._gateway.fetch(cid, timeout_s=self._timeout_s)
+    async def _block(self, cid: Cid) -> bytearray:
+        return await self._hub.fetch(cid, timeout_s=self._timeout_s)
 
     async def _tree(self, wanted: FrameBytes) -> bytes:
         """Return a tree's bytes: the root and every leaf verified, then the whole."""
-        root = read_root(await self._block(wanted.cid))
+        root = read_root(bytes(await self._block(wanted.cid)))
         if root.size_bytes > self._tree_limit_bytes:
             raise TooLarge(
                 f"the upload has {root.size_bytes} bytes, the limit is {self._tree_limit_bytes}"
@@ -138,7 +139,7 @@ def _unreachable(cid: Cid, error: PinholeError) -> Unreachable:
     )
 
 
-def _picture(cid: Cid, data: bytes, media_type: str) -> Picture:
+def _picture(cid: Cid, data: Data, media_type: str) -> Picture:
     etag = f'"{cid}"'
     return Picture(data, media_type, etag, picture_headers(media_type, etag, str(cid)))
 

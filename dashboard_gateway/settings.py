@@ -133,6 +133,9 @@ class DashboardSettings(ServiceSettings):
     picture_timeout_s: float = Field(
         default=5, gt=0, le=60, description="How long the hub's gateway may take for one block."
     )
+    hub_connections: int = Field(
+        default=16, ge=1, le=1024, description="Blocks asked of the hub's gateway at once."
+    )
     upload_bytes: int = Field(
         default=5_242_880,
         ge=1,

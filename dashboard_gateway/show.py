@@ -9,17 +9,17 @@ from dashboard_gateway import api, assets, gateway, live, log_in, pages
 from dashboard_gateway.access import VIEWERS, access_middleware
 from dashboard_gateway.assets import ASSETS
 from dashboard_gateway.gateway import PERMISSIONS, PICTURES, THUMBNAILS
+from dashboard_gateway.hub import HubGateway
 from dashboard_gateway.live import LIVE, Live
 from dashboard_gateway.notices import FRAMES
 from dashboard_gateway.page_errors import page_error_middleware
 from dashboard_gateway.permission import BYTES_GONE, Permissions
 from dashboard_gateway.pictures import Pictures
 from dashboard_gateway.rendering import RENDERER, Renderer
-from dashboard_gateway.resources import LISTENER, POOL, SESSION, SETTINGS
+from dashboard_gateway.resources import LISTENER, POOL, SETTINGS
 from dashboard_gateway.thumbnails import Thumbnails
 from dashboard_gateway.viewers import ACCESS_CHANGED, TOKENS_CHANGED, Viewers
 from pinhole.runtime.health import SUPERVISOR
-from pinhole.runtime.kubo import TrustlessGateway
 
 
 def setup(app: web.Application) -> None:
@@ -57,8 +57,9 @@ async def _viewers(app: web.Application) -> AsyncIterator[None]:
 
 async def _pictures(app: web.Application) -> AsyncIterator[None]:
     settings, listener = app[SETTINGS], app[LISTENER]
+    hub = HubGateway(settings.hub_gateway_url, connections=settings.hub_connections)
     pictures = Pictures(
-        TrustlessGateway(app[SESSION], settings.hub_gateway_url),
+        hub,
         limit_bytes=settings.picture_cache_bytes,
         tree_limit_bytes=settings.upload_bytes,
         timeout_s=settings.picture_timeout_s,
@@ -74,6 +75,7 @@ async def _pictures(app: web.Application) -> AsyncIterator[None]:
     listener.on_lost(pictures.clear)
     listener.on_lost(thumbnails.clear)
     yield
+    hub.close()
     await asyncio.to_thread(thumbnails.close)
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from dashboard_gateway.caches import ByteCache, Flights
-from dashboard_gateway.media import NotAnImage
+from dashboard_gateway.media import Data, NotAnImage
 from dashboard_gateway.picture_size import picture_size
 from dashboard_gateway.pictures import Picture, picture_headers
 from pinhole.contract.cid import Cid
@@ -111,7 +111,7 @@ class Thumbnails:
         return made
 
 
-def shrink(data: bytes, media_type: str, width_px: int, max_pixels: int) -> bytes:
+def shrink(data: Data, media_type: str, width_px: int, max_pixels: int) -> Data:
     """Return a JPEG of the picture at `width_px`, or `data` itself where it is no wider.
 
     Raises:
@@ -136,7 +136,7 @@ def shrink(data: bytes, media_type: str, width_px: int, max_pixels: int) -> byte
     return bytes(encoded)
 
 
-def _decoded(data: bytes, flag: int, media_type: str) -> np.ndarray:
+def _decoded(data: Data, flag: int, media_type: str) -> np.ndarray:
     try:
         pixels: np.ndarray | None = cv2.imdecode(np.frombuffer(data, np.uint8), flag)
     except cv2.error as error:

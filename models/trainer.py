@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from ultralytics.data.augment import RandomFlip, RandomHSV
+from ultralytics.data.augment import RandomFlip, RandomHSV, RandomPerspective
 from ultralytics.data.dataset import YOLODataset
 from ultralytics.models.yolo.detect import DetectionTrainer
 from ultralytics.nn.tasks import DetectionModel
@@ -51,7 +51,7 @@ class BfloatModel(DetectionModel):
 
 
 class SceneTrainer(DetectionTrainer):
-    """Ultralytics' trainer with `BfloatModel` and wide pictures, flipped and re-coloured."""
+    """Ultralytics' trainer with `BfloatModel` and wide pictures, moved, flipped and re-coloured."""
 
     def get_model(self, cfg: Any = None, weights: Any = None, verbose: bool = True) -> BfloatModel:
         """Return a fresh network, or one with `weights`."""
@@ -76,9 +76,12 @@ class SceneTrainer(DetectionTrainer):
             data=self.data,
         )
         if mode == "train":
-            # Scale, occlusion, weather and noise vary in the renderer already.
+            # Occlusion, weather and noise vary in the renderer already; what it has too few of is
+            # places to hang a camera at.
             dataset.transforms.insert(1, RandomFlip(p=0.5, direction="horizontal"))
             dataset.transforms.insert(1, RandomHSV(hgain=0.015, sgain=0.5, vgain=0.3))
+            moved = RandomPerspective(degrees=2.0, translate=0.08, scale=(0.85, 1.5))
+            dataset.transforms.insert(1, moved)
         return dataset
 
 

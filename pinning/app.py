@@ -35,6 +35,15 @@ _POSTGRES: Final = {
     "plan_cache_mode": "force_generic_plan",
     "application_name": "pinning",
 }
+# Away, full, or giving way to another transaction: all pass.
+_OUTAGES: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.TransactionRollbackError,
+)
 # A batch may wait for a Kubo call and its one-by-one repetition; twice that is a stall.
 _STALL_CALLS: Final = 8
 
@@ -53,11 +62,12 @@ def make_app(settings: PinningSettings) -> web.Application:
 
 @web.middleware
 async def _translate_outages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell callers that PostgreSQL is away with a 503: they keep what they have."""
+    """Tell callers that PostgreSQL is in trouble with a 503: they keep what they have."""
     try:
         return await handler(request)
-    except (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError) as error:
-        raise PostgresUnavailable(f"PostgreSQL does not answer: {error}") from error
+    except _OUTAGES as error:
+        problem = f"PostgreSQL does not do its part: {type(error).__name__}: {error}"
+        raise PostgresUnavailable(problem) from error
 
 
 async def _database(app: web.Application) -> AsyncIterator[None]:

@@ -121,7 +121,7 @@ class Attempts:
             await self._fetch_and_keep(want, written)
         except NotKept as why:
             if written is not None:
-                await written
+                await asyncio.shield(written)
             # The owner may have pushed the bytes meanwhile.
             if await self.claim([want]):
                 return PINNED
@@ -137,5 +137,5 @@ class Attempts:
         is_camera = want.owner.as_camera is not None
         async with self._slots if is_camera else self._client_slots:
             arrival = await self._fetcher.fetch(want)
-            if written is None or want in await written:
+            if written is None or want in await asyncio.shield(written):
                 await self._keeper.keep(arrival)

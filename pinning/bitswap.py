@@ -1,7 +1,7 @@
 """Bitswap: the way to bytes whose owner has no gateway that answers.
 
 Bitswap cannot say who sent a block, and the hub answers from its own store first. So a block
-that came this way proves an owner only if the hub did not have it and nobody else has named it.
+that came this way proves an owner only if the hub did not have it and it is nobody else's.
 Costs 21 to 41 ms instead of 1 (kubo.md).
 """
 
@@ -16,7 +16,7 @@ from pinhole.contract.errors import PinholeError
 from pinhole.runtime.kubo import BlockMismatch, BlockTooLarge, KuboTimeout
 from pinhole.runtime.postgres import Pool
 from pinning import ledger
-from pinning.hub import Hub
+from pinning.hub import Hub, not_kept
 from pinning.locks import lock
 from pinning.wants import Arrival, NotKept, Reason, Source, Want
 
@@ -64,7 +64,7 @@ class Bitswap:
 
     async def _block(self, want: Want) -> bytes:
         cid = want.cid
-        if await ledger.named_by_others(self._pool, want):
+        if await ledger.is_anothers(self._pool, want):
             await self._pretend_to_ask(cid)
         await self._forget_stray(cid)
         try:
@@ -76,7 +76,7 @@ class Bitswap:
         except BlockTooLarge as error:
             raise NotKept(Reason.TOO_LARGE, error.details) from error
         except PinholeError as error:
-            raise NotKept(Reason.HUB_UNAVAILABLE, error.details, retryable=True) from error
+            raise not_kept(error) from error
 
     async def _forget_stray(self, cid: Cid) -> None:
         """Remove what an interrupted attempt left in the store, so that it has to come again."""
@@ -89,7 +89,7 @@ class Bitswap:
                     await self._hub.remove([cid])
             left = await self._hub.rpc.block_stat(cid)
         except PinholeError as error:
-            raise NotKept(Reason.HUB_UNAVAILABLE, error.details, retryable=True) from error
+            raise not_kept(error) from error
         if left is not None:
             # A pin keeps it: it cannot be made to come from its owner.
             await self._pretend_to_ask(cid)

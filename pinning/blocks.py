@@ -33,9 +33,7 @@ async def put_block(request: web.Request) -> web.Response:
     if uploads.locked():
         raise Busy("too many uploads at once")
     async with uploads:
-        data = await read_limited(request, request.app[SETTINGS].max_upload_bytes)
-        if not data:
-            raise Unprocessable("the body is empty", reason="EMPTY_BODY")
+        data = await _read(request)
         sha256 = await _sha256(data)
         arrival = await _arrival(request, caller.owner, data, sha256)
         kept = await _keep(request, arrival)
@@ -44,6 +42,21 @@ async def put_block(request: web.Request) -> web.Response:
         cid=arrival.want.cid, sha256=sha256.hex(), size_bytes=len(data), duplicate=kept.duplicate
     )
     return json_answer(stored)
+
+
+async def _read(request: web.Request) -> bytes:
+    settings = request.app[SETTINGS]
+    try:
+        async with asyncio.timeout(settings.upload_timeout_s):
+            data = await read_limited(request, settings.max_upload_bytes)
+    except TimeoutError as error:
+        raise Unavailable(
+            f"the body did not come whole within {settings.upload_timeout_s:g} s",
+            reason="UPLOAD_TIMEOUT",
+        ) from error
+    if not data:
+        raise Unprocessable("the body is empty", reason="EMPTY_BODY")
+    return data
 
 
 async def _sha256(data: bytes) -> bytes:

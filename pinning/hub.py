@@ -8,9 +8,10 @@ from typing import Final
 from pinhole.contract.cid import Cid
 from pinhole.contract.dag_pb import links
 from pinhole.contract.errors import PinholeError, Unavailable
-from pinhole.runtime.kubo import NOT_PINNED, KuboError, KuboRpc
+from pinhole.runtime.kubo import NOT_PINNED, KuboError, KuboRpc, KuboTimeout
 from pinhole.runtime.tasks import Pulse
 from pinning.metrics import HUB_UP
+from pinning.wants import NotKept, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +57,7 @@ class Hub:
         stored = [cid for cid in blocks if cid not in failed]
         if stored:
             failed |= await self._pin(stored)
-        if any(isinstance(error, Unavailable) for error in failed.values()):
+        if any(_is_silence(error) for error in failed.values()):
             self.is_up = False  # until the next probe says otherwise
         return failed
 
@@ -137,3 +138,14 @@ class Hub:
             if len(cids) > 1:
                 for cid in cids:
                     await self.remove([cid])
+
+
+def not_kept(error: PinholeError) -> NotKept:
+    """Return why a want is not kept, when a call to the hub's Kubo ended with `error`."""
+    reason = Reason.HUB_UNAVAILABLE if _is_silence(error) else Reason.HUB_REFUSED
+    return NotKept(reason, error.details, retryable=True)
+
+
+def _is_silence(error: PinholeError) -> bool:
+    """Whether Kubo gave no answer at all, as against an answer that is an error."""
+    return isinstance(error, KuboTimeout) or error.__cause__ is not None

@@ -16,7 +16,7 @@ from pinhole.runtime.kubo import KuboError
 from pinhole.runtime.postgres import Connection, Pool
 from pinhole.runtime.tasks import Pulse
 from pinning import ledger
-from pinning.hub import Hub
+from pinning.hub import Hub, not_kept
 from pinning.ledger import Standing
 from pinning.locks import locked
 from pinning.metrics import KEEP_BATCH, KEEP_SECONDS
@@ -110,9 +110,7 @@ class Keeper:
         failed = await self._store({a.want.cid: a for a in good if not standings[a.want].held})
         for arrival in good:
             if error := failed.get(arrival.want.cid):
-                answers[arrival.want] = NotKept(
-                    Reason.HUB_UNAVAILABLE, error.details, retryable=True
-                )
+                answers[arrival.want] = not_kept(error)
         kept = [arrival for arrival in good if arrival.want.cid not in failed]
         if kept:
             await ledger.record(connection, kept)

@@ -164,16 +164,19 @@ async def remove(connection: Connection, cids: Collection[Cid]) -> None:
     await connection.execute("DELETE FROM pinning.blocks WHERE cid = ANY ($1::bytea[])", binaries)
 
 
-NAMED_BY_OTHERS = """
-    SELECT EXISTS (SELECT FROM pinning.pins WHERE cid = $1 AND owner <> $2)
-        OR EXISTS (SELECT FROM pinning.bindings WHERE cid = $1 AND owner <> $2)
+IS_ANOTHERS = """
+    SELECT EXISTS (SELECT FROM pinning.bindings WHERE cid = $1 AND owner <> $2)
+        OR EXISTS (SELECT FROM pinning.pins
+                   WHERE cid = $1 AND owner <> $2 AND owner LIKE 'camera:%')
 """
 
 
-async def named_by_others(pool: Pool, want: Want) -> bool:
-    """Whether another owner has, or asked for, the same bytes. Needs no lock."""
-    found = await pool.fetchval(NAMED_BY_OTHERS, want.cid.binary, want.owner.text)
-    return bool(found)
+async def is_anothers(pool: Pool, want: Want) -> bool:
+    """Whether the same bytes came from another owner, or a camera said that it has them.
+
+    What an outside client names does not count: naming is no claim. Needs no lock.
+    """
+    return bool(await pool.fetchval(IS_ANOTHERS, want.cid.binary, want.owner.text))
 
 
 async def is_known(connection: Connection, cid: Cid) -> bool:

@@ -62,6 +62,9 @@ class PinningSettings(ServiceSettings):
     max_upload_bytes: int = Field(
         default=5_000_000, ge=1, le=2**30, description="Largest body of POST /api/v1/blocks, bytes."
     )
+    upload_timeout_s: float = Field(
+        default=30, gt=0, le=600, description="Seconds that such a body may take to come."
+    )
     max_pin_bytes: int = Field(
         default=100_000_000,
         ge=MAX_BLOCK_BYTES,

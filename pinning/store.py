@@ -120,9 +120,10 @@ async def add(
         columns = map(list, zip(*_rows(owner, ordered), strict=True))
         try:
             added = await connection.fetch(ADD, owner.text, lease, *columns, commit)
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name != "pins_owner_created_at_key":
-                raise
+        except (asyncpg.UniqueViolationError, asyncpg.DeadlockDetectedError) as error:
+            # Two adds of one owner in the same microsecond, or a circle with pins being settled.
+            if not isinstance(connection, asyncpg.Pool):
+                raise Unavailable("the same pins are being changed: try again") from error
             continue
         return {(Cid.from_binary(row["cid"]), row["batch_key"]): _added(row) for row in added}
     raise Unavailable(f"{owner} adds pins faster than their instants can be told apart")

@@ -41,8 +41,10 @@ class Reason(StrEnum):
     """A camera's frame is one raw block; this is a tree."""
     BAD_TREE = "BAD_TREE"
     ERASED = "ERASED"
+    HUB_REFUSED = "HUB_REFUSED"
+    """The hub's Kubo answered that it cannot store or pin this block; its words are told."""
     HUB_UNAVAILABLE = "HUB_UNAVAILABLE"
-    """The hub's own Kubo or database does not do its part; not counted against the pin."""
+    """The hub's own Kubo or database does not answer; not counted against the pin."""
     NO_LONGER_WANTED = "NO_LONGER_WANTED"
     """The last pin was deleted while its bytes were on the way."""
 

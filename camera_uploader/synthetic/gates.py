@@ -24,7 +24,7 @@ VEHICLES: Final = (("car", 0.58), ("truck", 0.24), ("bus", 0.08), ("motorcycle",
 
 def build_gate(layout: str, rng: np.random.Generator, width_px: int, height_px: int) -> World:
     """Return a gate of the given layout, the rest drawn from `rng`."""
-    twin = layout != "approach" or bool(rng.random() < 0.3)
+    twin = layout in {"twin", "yard"} or bool(rng.random() < 0.3)
     island = 1.3 if twin else 0.0
     half = island + LANE_M + 0.5 if twin else LANE_M / 2 + 0.7
     lane_x = island + LANE_M / 2 if twin else 0.0
@@ -50,6 +50,10 @@ def build_gate(layout: str, rng: np.random.Generator, width_px: int, height_px: 
     elif layout == "twin":
         eye = (rng.uniform(-1.2, 1.2), -10.0, rng.uniform(3.6, 5.0))
         target, view = (rng.uniform(-0.8, 0.6), rng.uniform(5, 8), 0.5), rng.uniform(46, 58)
+    elif layout == "kerb":
+        eye = (rng.uniform(-half - 2, half + 2), rng.uniform(-13, -7), rng.uniform(2.6, 6.5))
+        target = (rng.uniform(-2.0, 2.0), rng.uniform(2, 10), rng.uniform(0.0, 1.2))
+        view = rng.uniform(40, 66)
     else:
         eye = (rng.uniform(-2.5, 3.0), -8.5, rng.uniform(2.8, 4.2))
         target, view = (rng.uniform(-0.6, 0.6), rng.uniform(4, 7), 0.6), rng.uniform(42, 55)

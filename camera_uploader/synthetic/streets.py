@@ -102,6 +102,12 @@ def _street_lens(
         eye = (-(half + pavement + rng.uniform(4, 9)), 20.0, rng.uniform(3.4, 5.5))
         target = (half, rng.uniform(20, 28), 0.9)
         view = rng.uniform(54, 68)
+    elif layout == "corner":
+        side, eye_y = rng.choice((-1.0, 1.0)), rng.uniform(-10, 6)
+        eye = (side * (half + pavement * rng.uniform(0.2, 0.9)), eye_y, rng.uniform(3.2, 9.0))
+        ahead = eye_y + rng.uniform(10, 24)
+        target = (rng.uniform(-0.6, 0.6) * half, ahead, rng.uniform(0.0, 1.5))
+        view = rng.uniform(44, 75)
     else:
         eye = (rng.uniform(-3.0, 3.0), -8.0, rng.uniform(6.0, 8.5))
         target = (rng.uniform(-2.5, 2.5), rng.uniform(18, 27), 0.5)

@@ -38,7 +38,7 @@ class Weather:
         """Return a random day: half of them fair, the others dark, wet, foggy or grainy."""
         time: DayTime = rng.choice(("day", "dusk", "night"), p=(0.55, 0.2, 0.25))
         rain = bool(rng.random() < 0.2)
-        fog_per_m = 0.002 + (rng.random() < 0.18) * rng.uniform(0.008, 0.03) + 0.004 * rain
+        fog_per_m = 0.002 + (rng.random() < 0.18) * rng.uniform(0.008, 0.02) + 0.004 * rain
         grain = rng.uniform(2.0, 4.0) if time == "night" else 0.0
         noise = grain + (rng.random() < 0.2) * rng.uniform(2.0, 8.0)
         return cls(time, rain, float(fog_per_m), float(noise))

@@ -15,8 +15,8 @@ from camera_uploader.synthetic.lens import Lens
 SceneKind = Literal["street", "gate"]
 
 LAYOUTS: Final[dict[SceneKind, tuple[str, ...]]] = {
-    "street": ("along", "oblique", "across", "boulevard"),
-    "gate": ("approach", "twin", "yard"),
+    "street": ("along", "oblique", "across", "corner", "boulevard"),
+    "gate": ("approach", "twin", "kerb", "yard"),
 }
 """Every layout of a kind; the last of each is kept out of training to test on."""
 

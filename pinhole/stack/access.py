@@ -26,12 +26,15 @@ class Grant:
         return f"service-{self.variable.lower().removesuffix('_token').replace('_', '-')}"
 
 
+PAGE = Grant("pinhole", "PINHOLE_PAGE_TOKEN", frozenset({Scope.FRAMES_READ}))
 GRANTS = (
     # Origins and pins of cameras, and the frames that cameras push.
     Grant(
         "dashboard", "DASHBOARD_PINNING_TOKEN", frozenset({Scope.PINS_SERVICE, Scope.BLOCKS_WRITE})
     ),
     Grant("dashboard", "DASHBOARD_YOLO_TOKEN", frozenset({Scope.INFERENCE})),
+    # `pinhole up` looks when the first boxes are on the page.
+    PAGE,
     # Binary mode stores bytes in the name of whoever called the detector.
     Grant("yolo", "YOLO_PINNING_TOKEN", frozenset({Scope.BLOCKS_WRITE, Scope.PINS_SERVICE})),
 )
@@ -54,7 +57,7 @@ def camera_key(layout: Layout, camera: Camera) -> Ed25519Key:
 def make_secrets(topology: Topology) -> None:
     """Make the services' tokens where they are not yet, and an empty list for the detector."""
     for grant in GRANTS:
-        _secret(topology, grant)
+        secret_of(topology, grant)
     for camera in topology.cameras:
         # An RTSP address may hold a password: it is a secret like the others.
         directory = topology.layout.secrets_dir(camera.program_name)
@@ -66,7 +69,9 @@ def make_secrets(topology: Topology) -> None:
 async def make_valid(pool: Pool, topology: Topology) -> None:
     """Enter the tokens in the table, and tell the detector whom it may answer."""
     for grant in GRANTS:
-        await token_admin.keep_token(pool, grant.token_name, _secret(topology, grant), grant.scopes)
+        await token_admin.keep_token(
+            pool, grant.token_name, secret_of(topology, grant), grant.scopes
+        )
     await export(pool, topology)
 
 
@@ -75,6 +80,7 @@ async def export(pool: Pool, topology: Topology) -> None:
     await tokens.export_tokens(pool, Scope.INFERENCE, topology.tokens_file)
 
 
-def _secret(topology: Topology, grant: Grant) -> str:
+def secret_of(topology: Topology, grant: Grant) -> str:
+    """Return a service's token, made where there is none yet."""
     path = topology.layout.secrets_dir(grant.holder) / grant.variable.lower()
     return secret_files.kept(path, lambda: tokens.mint()[0])

@@ -9,6 +9,7 @@ from pinhole.stack.layout import Layout
 from pinhole.stack.options import Options
 from pinhole.stack.port_plan import PortPlan
 from pinhole.stack.postgres_server import PostgresServer
+from pinhole.stack.progress import Report
 from pinhole.stack.sources import Source
 from pinhole.stack.topology import Camera, Topology
 
@@ -18,14 +19,9 @@ def postgres_of(layout: Layout) -> PostgresServer:
     return PostgresServer(data_dir=layout.postgres_dir, log=layout.log("postgres"))
 
 
-def plan(layout: Layout, options: Options, kubo: Path) -> Topology:
-    """Return where everything is; what is new gets its ports and secrets here.
-
-    Raises:
-        StackFailure: A port that was chosen earlier is taken.
-
-    """
-    ports = PortPlan.read(layout.ports_file)
+def plan(layout: Layout, options: Options, kubo: Path, report: Report) -> Topology:
+    """Return where everything is; what is new gets its ports and secrets here."""
+    ports = PortPlan.read(layout.ports_file, report)
     hub = KuboNode(
         name="kubo-hub",
         role=Role.HUB,

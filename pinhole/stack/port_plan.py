@@ -1,4 +1,4 @@
-"""Which port each part listens on: chosen at the first start, the same ever after."""
+"""Which port each part listens on: chosen at the first start, and kept while it is free."""
 
 import json
 from dataclasses import dataclass, field
@@ -7,6 +7,7 @@ from pathlib import Path
 from pinhole.stack.failure import StackFailure
 from pinhole.stack.kubo_node import KuboPorts
 from pinhole.stack.ports import holder, is_free, unused_port
+from pinhole.stack.progress import Report
 
 PAGE = "dashboard"
 DEFAULT_PAGE_PORT = 8080
@@ -19,18 +20,19 @@ _CAMERA_HEALTH = 8090
 class PortPlan:
     """Ports by the name of their part, kept in `file`.
 
-    A part gets its usual port if that is free when it is first asked for, else another one:
-    two stacks on one machine do not meet. Enrolled cameras are known by theirs, so a port is
-    never changed afterwards.
+    A part gets its usual port if that is free when it is first asked for, else another one, and
+    keeps it: two stacks on one machine do not meet. One that is taken later is replaced, which
+    `report` is told; cameras are enrolled anew where theirs has changed.
     """
 
     file: Path
+    report: Report
     _ports: dict[str, int] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, file: Path) -> "PortPlan":
+    def read(cls, file: Path, report: Report) -> "PortPlan":
         """Return the plan in `file`, empty where there is none."""
-        return cls(file, json.loads(file.read_text()) if file.exists() else {})
+        return cls(file, report, json.loads(file.read_text()) if file.exists() else {})
 
     def service(self, name: str) -> int:
         """Return a service's port."""
@@ -59,13 +61,15 @@ class PortPlan:
         )
 
     def _port(self, name: str, usual: int) -> int:
-        if name in self._ports:
-            _require_free(self._ports[name], f"{name}, chosen at the first start ({self.file})")
-            return self._ports[name]
-        is_ours = usual not in self._ports.values() and is_free(usual)
-        self._ports[name] = usual if is_ours else unused_port()
+        chosen = self._ports.get(name)
+        if chosen is not None and is_free(chosen):
+            return chosen
+        port = usual if usual not in self._ports.values() and is_free(usual) else unused_port()
+        if chosen is not None:
+            self.report(f"port {chosen} is taken by {_holder(chosen)}: {name} moves to {port}")
+        self._ports[name] = port
         self.file.write_text(json.dumps(self._ports, indent=1) + "\n")
-        return self._ports[name]
+        return port
 
 
 def require_page_port(port: int) -> None:
@@ -76,13 +80,10 @@ def require_page_port(port: int) -> None:
 
     """
     if not is_free(port):
-        by = holder(port) or "another program"
         raise StackFailure(
-            f"port {port} is taken by {by}: stop that, or choose another with `--port`"
+            f"port {port} is taken by {_holder(port)}: stop that, or choose another with `--port`"
         )
 
 
-def _require_free(port: int, what_for: str) -> None:
-    if not is_free(port):
-        by = holder(port) or "another program"
-        raise StackFailure(f"port {port} of {what_for} is taken by {by}: stop that first")
+def _holder(port: int) -> str:
+    return holder(port) or "another program"

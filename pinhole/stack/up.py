@@ -4,11 +4,13 @@ import asyncio
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from pinhole.contract.errors import PinholeError
 from pinhole.runtime.postgres import create_pool
 from pinhole.stack import access, enrol, health, preflight, run_state, secret_files
+from pinhole.stack.first_boxes import first_boxes
 from pinhole.stack.kubo_binary import obtain_binary
 from pinhole.stack.kubo_node import new_swarm_key
 from pinhole.stack.layout import Layout
@@ -19,6 +21,8 @@ from pinhole.stack.postgres_server import PostgresServer
 from pinhole.stack.processes import Processes
 from pinhole.stack.progress import Report
 from pinhole.stack.topology import Camera, Topology
+
+_BOXES_WITHIN_S = 30.0
 
 
 def run(layout: Layout, options: Options, report: Report) -> None:
@@ -33,7 +37,7 @@ def run(layout: Layout, options: Options, report: Report) -> None:
     with run_state.only_run(layout):
         preflight.check(layout.home)
         require_page_port(options.page_port)
-        topology = plan(layout, options, obtain_binary(report))
+        topology = plan(layout, options, obtain_binary(report), report)
         asyncio.run(_until_told(topology, options, report))
 
 
@@ -57,7 +61,9 @@ async def _until_told(topology: Topology, options: Options, report: Report) -> N
             starting.result()
             for line in stack.announcement:
                 report(line)
+            boxes = asyncio.create_task(stack.watch_for_boxes())
             await told
+            boxes.cancel()
     finally:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
@@ -85,6 +91,7 @@ class Stack:
         self._fps = fps
         self._report = report
         self._ready = False
+        self._started_at = datetime.now(UTC)
         self._one_time_password: str | None = None
         self._changed = asyncio.Event()
 
@@ -97,6 +104,16 @@ class Stack:
             return (page, ending)
         name, password = enrol.FIRST_ADMINISTRATOR, self._one_time_password
         return (page, f"log in as {name} with the one-time password {password}", ending)
+
+    async def watch_for_boxes(self) -> None:
+        """Say when the first frame of this run is on the page with boxes in it."""
+        if not self.topology.cameras:
+            return
+        token = await asyncio.to_thread(access.secret_of, self.topology, access.PAGE)
+        if await first_boxes(
+            self.topology.page_url, token, self._started_at, within_s=_BOXES_WITHIN_S
+        ):
+            self._report("the first boxes are on the page")
 
     async def publish(self) -> None:
         """Write what is known of the run whenever it changes, until cancelled."""

@@ -350,7 +350,7 @@ def test_a_file_taken_but_not_moved_before_a_crash_is_moved_and_not_taken(
     memory.taken[b"a.jpg"] = f"{path.stat().st_size}:{path.stat().st_mtime_ns}"
 
     with Watcher(watched, memory, after=AfterTaking.MOVE).running() as watcher:
-        wait_until(lambda: (watched / "taken" / "a.jpg").exists())
+        wait_until((watched / "taken" / "a.jpg").exists)
 
     assert watcher.given == []
     assert memory.taken == {}

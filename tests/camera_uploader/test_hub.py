@@ -71,13 +71,12 @@ def test_the_same_body_sent_again_is_the_same_message(
 def test_a_connection_that_the_hub_closed_meanwhile_is_opened_again(
     identity: Identity, clock: HubClock, unused_port: int
 ) -> None:
-    for_both = {"public_key": identity.signer.public}
+    first, second = (RecordingHub(public_key=identity.signer.public) for _ in range(2))
     with closing(Hub(f"http://127.0.0.1:{unused_port}", identity, clock)) as hub:
-        first = RecordingHub(**for_both)
         with serving(first, unused_port):
             hub.deliver([_body(identity)])
             first.is_up = False
-        with serving(RecordingHub(**for_both), unused_port):
+        with serving(second, unused_port):
             assert hub.deliver([_body(identity)]).accepted == 1
 
 

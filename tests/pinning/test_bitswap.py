@@ -118,3 +118,13 @@ async def test_a_block_that_claims_to_be_a_tree_and_is_none_fails(
         key = (await response.json())["Key"]
     pin = await _settled(client, eventually, Cid.parse(key))
     assert (pin["status"], pin["info"]["reason"]) == ("failed", "BAD_TREE")
+
+
+async def test_a_client_that_only_named_a_block_does_not_keep_it_from_its_owner(
+    service: Service, client: Caller, camera_rpc: KuboRpc, eventually: Eventually
+) -> None:
+    cid = Cid.of(data := frame())
+    stranger = await service.client("stranger")
+    assert (await _settled(stranger, eventually, cid))["status"] == "failed"
+    await camera_rpc.block_put(data)
+    assert (await _settled(client, eventually, cid))["status"] == "pinned"

@@ -1,5 +1,6 @@
 """Bytes in, CID out: limits, trees, expiry."""
 
+import asyncio
 import hashlib
 import io
 from collections.abc import AsyncIterator
@@ -9,10 +10,11 @@ from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
 from pinhole.contract.pins import BlockStored, Status
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import client_session
-from pinhole.runtime.kubo import KuboRpc, TrustlessGateway
+from pinhole.runtime.kubo import KuboError, KuboRpc, TrustlessGateway
 from pinhole.runtime.postgres import Pool
-from pinhole.stack.kubo_node import KuboNode
-from tests.pinning.conftest import Caller, Service, frame
+from pinhole.stack.kubo_node import DENYLIST, KuboNode
+from tests.pinning.conftest import Caller, Service, Stage, StartService, frame
+from tests.support.polling import Eventually
 
 
 async def test_a_photograph_comes_back_byte_for_byte_under_its_sha256(
@@ -125,3 +127,47 @@ async def test_erased_bytes_are_not_taken_again(
     (result,) = await dispatcher.pin(gate_a, [cid])
     assert (result.status, result.reason, result.retryable) == (Status.FAILED, "ERASED", False)
     assert await hub.block_stat(cid) is None
+
+
+async def test_a_body_that_never_ends_is_given_up(start_service: StartService) -> None:
+    service = await start_service(upload_timeout_s=0.2)
+    uploader = await service.caller("slow", Scope.BLOCKS_WRITE)
+
+    async def trickle() -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.Event().wait()
+
+    status, answer = await uploader.call("POST", "/api/v1/blocks", data=trickle())
+    assert (status, answer["error"]["reason"]) == (503, "UPLOAD_TIMEOUT")
+
+
+async def _deny(node: KuboNode, rpc: KuboRpc, cid: Cid, eventually: Eventually) -> None:
+    """Put a CID on a node's denylist and wait until the node has read it."""
+    probe = await rpc.block_put(frame(100))
+    with (node.repo / DENYLIST).open("a") as denylist:
+        denylist.write(f"/ipfs/{cid}\n/ipfs/{probe}\n")
+
+    async def is_read() -> bool:
+        try:
+            await rpc.pin_add([probe])
+        except KuboError:
+            return True
+        return False
+
+    await eventually(is_read)
+
+
+async def test_a_block_that_kubo_refuses_fails_with_its_words_and_the_others_are_pinned(
+    stage: Stage, gate_a: str, hub_kubo: KuboNode, eventually: Eventually
+) -> None:
+    """Kubo stores a block on its denylist and refuses to pin it."""
+    cids = [await stage.camera.block_put(frame()) for _ in range(5)]
+    await _deny(hub_kubo, stage.hub, cids[2], eventually)
+    results = await stage.dispatcher.pin(gate_a, cids, wait_s=20)
+    assert [result.status for result in results] == [
+        *[Status.PINNED] * 2,
+        Status.FAILED,
+        *[Status.PINNED] * 2,
+    ]
+    assert results[2].reason == "HUB_REFUSED"
+    assert "blocked" in (results[2].details or "")

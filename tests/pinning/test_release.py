@@ -15,7 +15,7 @@ from pinhole.runtime.kubo import KuboError, KuboRpc
 from pinhole.runtime.postgres import Pool
 from pinning.hub import Hub
 from pinning.release import BATCH, Releaser
-from tests.pinning.conftest import SITE, Caller, Service, Stage, frame
+from tests.pinning.conftest import SITE, Caller, Service, Stage, StartService, frame
 from tests.pinning.liar import Liar
 from tests.support.polling import Eventually
 
@@ -126,10 +126,11 @@ async def test_a_release_waits_for_a_hub_that_is_away_and_forgets_nothing(
 
 
 async def test_adds_and_deletes_of_the_same_frames_by_many_at_once_leave_counts_and_blocks_right(
-    stage: Stage, eventually: Eventually
+    stage: Stage, start_service: StartService, eventually: Eventually
 ) -> None:
-    """Six cameras with the same eight frames pin and delete them in random order."""
+    """Six cameras with the same eight frames, at two services, in random order."""
     dispatcher, hub, pool = stage.dispatcher, stage.hub, stage.pool
+    second = Caller(dispatcher.session, (await start_service()).base, dispatcher.headers)
     cids = [await stage.camera.block_put(frame(3_000)) for _ in range(8)]
     cameras = [f"cam-{n}" for n in range(6)]
     for camera in cameras:
@@ -139,11 +140,11 @@ async def test_adds_and_deletes_of_the_same_frames_by_many_at_once_leave_counts_
     async def live(camera: str, chance: random.Random) -> None:
         mine: dict[Cid, str] = {}
         for _ in range(30):
-            cid = chance.choice(cids)
+            cid, caller = chance.choice(cids), chance.choice((dispatcher, second))
             if cid in mine:
-                assert await _delete(dispatcher, camera, mine.pop(cid)) == 202
+                assert await _delete(caller, camera, mine.pop(cid)) == 202
             else:
-                (result,) = await dispatcher.pin(camera, [cid])
+                (result,) = await caller.pin(camera, [cid])
                 assert result.status is Status.PINNED, result
                 # Pinned means: the hub holds it now, whatever others delete meanwhile.
                 assert await hub.is_pinned(cid)

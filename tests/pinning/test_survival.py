@@ -21,6 +21,7 @@ from pinhole.runtime.tokens import create_token
 from pinhole.stack.kubo_node import KuboNode
 from pinhole.stack.kubo_profile import Role
 from pinhole.stack.program import running
+from pinning.locks import lock
 from tests.pinning.conftest import SITE, Caller, Service, StartService, frame
 from tests.pinning.liar import Liar
 from tests.support.kubo import Swarm
@@ -217,6 +218,31 @@ async def test_a_healthy_service_says_so_of_each_of_its_parts(service: Service) 
         *("hub", "keeper-1", "keeper-2", "worker", "releaser", "postgres"),
     }
     assert set(parts.values()) == {"ok"}
+
+
+async def test_a_lane_that_stands_still_turns_the_health_check_red_and_goes_on_afterwards(
+    start_service: StartService, pool: Pool, eventually: Eventually
+) -> None:
+    service = await start_service(kubo_timeout_s=0.25)  # a lane stalls after 8 of these
+    uploader = await service.caller("uploader", Scope.BLOCKS_WRITE)
+    data = frame()
+    async with pool.acquire() as connection:
+        async with connection.transaction():
+            await lock(connection, [Cid.of(data)])  # somebody holds the block and hangs
+            push = asyncio.create_task(uploader.push(data))
+
+            async def is_red() -> bool:
+                status, parts = await _health(service)
+                return status == 503 and "no progress" in parts["keeper-1"] + parts["keeper-2"]
+
+            await eventually(is_red)
+            assert not push.done()
+        assert (await push)["duplicate"] is False
+
+    async def is_green() -> bool:
+        return (await _health(service))[0] == 200
+
+    await eventually(is_green)
 
 
 async def test_metrics_tell_how_bytes_came_what_waits_and_how_many_trees_there_are(

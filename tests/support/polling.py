@@ -16,11 +16,11 @@ class Eventually(Protocol):
 
     @overload
     async def __call__(
-        self, predicate: Callable[[], Awaitable[T]], timeout_s: float = 10.0
+        self, predicate: Callable[[], Awaitable[T | None]], timeout_s: float = 10.0
     ) -> T: ...
 
     @overload
-    async def __call__(self, predicate: Callable[[], T], timeout_s: float = 10.0) -> T: ...
+    async def __call__(self, predicate: Callable[[], T | None], timeout_s: float = 10.0) -> T: ...
 
     async def __call__(self, predicate: Callable[[], Any], timeout_s: float = 10.0) -> Any:
         """Return the predicate's first true value; fail with its last one at the deadline."""
@@ -29,7 +29,7 @@ class Eventually(Protocol):
 class WaitUntil(Protocol):
     """The `wait_until` fixture: `eventually` for code without an event loop."""
 
-    def __call__(self, predicate: Callable[[], T], timeout_s: float = 10.0) -> T:
+    def __call__(self, predicate: Callable[[], T | None], timeout_s: float = 10.0) -> T:
         """Return the predicate's first true value; fail with its last one at the deadline."""
 
 
@@ -50,7 +50,7 @@ async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout_s: float
         await asyncio.sleep(_POLL_S)
 
 
-def wait_until(predicate: Callable[[], T], timeout_s: float = 10.0) -> T:
+def wait_until(predicate: Callable[[], T | None], timeout_s: float = 10.0) -> T:
     """Return the first true value of `predicate`.
 
     Raises:

@@ -22,7 +22,13 @@ from pinhole.runtime.tokens import create_token, mint, write_tokens
 from pinhole.stack.kubo_node import KuboNode
 from pinning.app import make_app as make_pinning
 from pinning.settings import PinningSettings
-from tests.dashboard_gateway.receiving.sending import Client, JsonObject, Sender, rows
+from tests.dashboard_gateway.receiving.sending import (
+    Client,
+    JsonObject,
+    Sender,
+    count,
+    rows,
+)
 from yolo_fetcher.api import MODELS
 from yolo_fetcher.app import make_app as make_yolo
 from yolo_fetcher.detector import Detector
@@ -124,6 +130,8 @@ class Centre:
     hub: KuboRpc
     camera_kubo: KuboNode
     camera_rpc: KuboRpc
+    settings: dict[str, Any]
+    """With which further dashboards of this centre are started."""
 
     async def enrol(self, name: str = "gate", *, gateway_url: str | None = None) -> Sender:
         """Enrol a camera whose frames lie on the session's camera node."""
@@ -144,6 +152,21 @@ class Centre:
     async def states(self) -> list[tuple[str, str]]:
         """Return the two states of every frame, oldest first."""
         return [(row["bytes_state"], row["analysis_state"]) for row in await self.frames()]
+
+    async def stand(self, states: list[tuple[str, str]]) -> bool:
+        """Whether the frames are in these states, oldest first."""
+        return await self.states() == states
+
+    async def is_settled(self) -> bool:
+        """Whether no frame is on its way any more, save what only a push can help."""
+        return all(
+            bytes_state != "awaited" and (bytes_state == "missing" or analysis_state != "waiting")
+            for bytes_state, analysis_state in await self.states()
+        )
+
+    async def has_no_jobs(self) -> bool:
+        """Whether the queue is empty."""
+        return await count(self.pool, "SELECT count(*) FROM dashboard.pgqueuer") == 0
 
 
 async def service_token(pool: Pool) -> str:

@@ -62,6 +62,7 @@ async def camera(pool: Pool, receiving: Client) -> Sender:
 
 @pytest.fixture
 async def centre(
+    *,
     pool: Pool,
     postgres_dsn: str,
     running: AsyncExitStack,
@@ -78,21 +79,21 @@ async def centre(
     pinning = centres.pinning(postgres_dsn, hub_kubo, unused_port())
     for neighbour in (pinning, detector):
         await centres.started(running, neighbour)
-    client = await start_dashboard(
-        (*RECEIVING, *DISPATCHING),
-        pinning_url=pinning.url,
-        pinning_token=await centres.service_token(pool),
-        yolo_url=detector.url,
-        yolo_token=yolo_token,
-        job_stale_after_s=1,
-        pin_wait_s=1,
-    )
+    settings = {
+        "pinning_url": pinning.url,
+        "pinning_token": await centres.service_token(pool),
+        "yolo_url": detector.url,
+        "yolo_token": yolo_token,
+        "job_stale_after_s": 1,
+        "pin_wait_s": 1,
+    }
     return Centre(
         pool,
-        client,
+        await start_dashboard((*RECEIVING, *DISPATCHING), **settings),
         pinning,
         detector,
         KuboRpc(session, hub_kubo.rpc_url, token=hub_kubo.rpc_token),
         camera_kubo,
         KuboRpc(session, camera_kubo.rpc_url, token=camera_kubo.rpc_token),
+        settings,
     )

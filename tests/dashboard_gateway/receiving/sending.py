@@ -1,5 +1,6 @@
 """A sender for tests: makes chained events, signs them, posts them."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -155,6 +156,16 @@ class Sender:
             f"{self.base}/api/v1/events",
             data=body,
             headers={**signed, "Content-Type": content_type, **(headers or {})},
+        ) as response:
+            return Answer(response.status, await response.json(), response.headers)
+
+    async def push(self, data: bytes, **headers: str) -> Answer:
+        """Push bytes, signed."""
+        signed = self.signer.headers(data, f"msg_{uuid4().hex}", datetime.now(UTC))
+        async with self.client.post(
+            f"{self.base}/api/v1/blocks",
+            data=io.BytesIO(data),
+            headers={**signed, "Pinhole-Source": self.source, **headers},
         ) as response:
             return Answer(response.status, await response.json(), response.headers)
 

@@ -1,6 +1,9 @@
 """The dashboard's showing half on real PostgreSQL and a real hub."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import cv2
@@ -69,3 +72,28 @@ def picture_of(width_px: int, height_px: int, *, seed: int = 0, ending: str = ".
     done, encoded = cv2.imencode(ending, pixels)
     assert done
     return bytes(encoded)
+
+
+@asynccontextmanager
+async def answering(*answers: bytes) -> AsyncIterator[str]:
+    """Run a server that sends `answers`, one a connection and request, then closes; give its URL.
+
+    For what a real Kubo cannot be made to say.
+    """
+    left = list(answers)
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(left.pop(0))
+            await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def lying_hub(body: bytes) -> AbstractAsyncContextManager[str]:
+    """Run a hub that gives `body` for any CID."""
+    return answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))

@@ -7,10 +7,15 @@ import pytest
 from multiformats import CID
 
 from dashboard_gateway.gateway import PICTURES
+from dashboard_gateway.hub import HubGateway
 from dashboard_gateway.viewers import Role
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
-from pinhole.runtime.kubo import TrustlessGateway
-from tests.dashboard_gateway.showing.conftest import Client, StartDashboard, picture_of
+from tests.dashboard_gateway.showing.conftest import (
+    Client,
+    StartDashboard,
+    lying_hub,
+    picture_of,
+)
 from tests.support.gallery import Gallery, Shown
 from tests.support.polling import Eventually
 
@@ -290,21 +295,16 @@ async def test_a_hub_that_is_down_is_unreachable_and_kept_pictures_are_still_ser
 
 
 async def test_bytes_that_do_not_match_their_cid_are_never_served(
-    showing: Client, frame: Shown, admin: Headers, monkeypatch: pytest.MonkeyPatch
+    start_showing: StartDashboard, frame: Shown, admin: Headers
 ) -> None:
-    # A real hub cannot be made to lie: only its answer is exchanged, the check stays.
-    honest = TrustlessGateway.fetch
-    other = Cid.of(b"other bytes")
-
-    async def lie(self: TrustlessGateway, cid: Cid, **options: float) -> bytes:
-        del options
-        del cid
-        return await honest(self, other)
-
-    monkeypatch.setattr(TrustlessGateway, "fetch", lie)
-    answer = await showing.get(f"/ipfs/{frame.cid}", headers=admin)
+    # A real hub cannot be made to lie.
+    async with lying_hub(b"other bytes") as url:
+        client = await start_showing(hub_gateway_url=url)
+        answer = await client.get(f"/ipfs/{frame.cid}", headers=admin)
     assert answer.status == 504
-    assert frame.data not in await answer.read()
+    body = await answer.json()
+    assert body["error"]["reason"] == "BYTES_UNREACHABLE"
+    assert "do not hash" in body["error"]["details"]
 
 
 async def test_an_upload_of_several_blocks_is_put_together_and_verified(
@@ -344,13 +344,13 @@ async def test_many_viewers_of_a_cold_picture_cost_one_fetch(
     showing: Client, frame: Shown, admin: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[Cid] = []
-    real = TrustlessGateway.fetch
+    real = HubGateway.fetch
 
-    async def counted(self: TrustlessGateway, cid: Cid, *, timeout_s: float) -> bytes:
+    async def counted(self: HubGateway, cid: Cid, *, timeout_s: float) -> bytearray:
         fetched.append(cid)
         return await real(self, cid, timeout_s=timeout_s)
 
-    monkeypatch.setattr(TrustlessGateway, "fetch", counted)
+    monkeypatch.setattr(HubGateway, "fetch", counted)
     requests = [showing.get(f"/ipfs/{frame.cid}", headers=admin) for _ in range(40)]
     answers = await asyncio.gather(*requests)
     assert {answer.status for answer in answers} == {200}

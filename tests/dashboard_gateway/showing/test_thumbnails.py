@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dashboard_gateway import thumbnails
-from dashboard_gateway.media import NotAnImage
+from dashboard_gateway.media import Data, NotAnImage
 from dashboard_gateway.thumbnails import WIDTHS_PX, shrink, step_for
 from dashboard_gateway.viewers import Role
 from pinhole.contract.errors import TooLarge, Unprocessable
@@ -15,13 +15,13 @@ from tests.support.gallery import Gallery
 MAX_PIXELS = 50_000_000
 
 
-def pixels_of(encoded: bytes) -> cv2.typing.MatLike:
+def pixels_of(encoded: Data) -> cv2.typing.MatLike:
     pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR)
     assert pixels is not None
     return pixels
 
 
-def size_of(encoded: bytes) -> tuple[int, int]:
+def size_of(encoded: Data) -> tuple[int, int]:
     height_px, width_px = pixels_of(encoded).shape[:2]
     return width_px, height_px
 
@@ -104,7 +104,7 @@ async def test_many_viewers_of_a_thumbnail_cost_one_making(
 ) -> None:
     made = []
 
-    def counted(data: bytes, media_type: str, width_px: int, max_pixels: int) -> bytes:
+    def counted(data: Data, media_type: str, width_px: int, max_pixels: int) -> Data:
         made.append(width_px)
         return shrink(data, media_type, width_px, max_pixels)
 
