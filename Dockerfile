@@ -107,7 +107,7 @@ RUN --mount=from=wheel,source=/wheel,target=/wheel pip install --no-deps /wheel/
 # -------------------------------------------------------- the services, in the order of a frame's way
 FROM imaging AS camera
 COPY --from=install-camera /opt/pinhole /opt/pinhole
-ENV CAMERA_HEALTH_PORT=8083 PINHOLE_HEALTH_PORT=8083
+ENV CAMERA_HEALTH_HOST=0.0.0.0 CAMERA_HEALTH_PORT=8083 PINHOLE_HEALTH_PORT=8083
 USER pinhole
 CMD ["python", "-m", "camera_uploader"]
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -58,6 +59,17 @@ def _commented(like: bytes, size_bytes: int, number: int) -> bytes:
         segments.append(_COMMENT + (take - 2).to_bytes(2, "big") + body)
         rest -= take
     return _START + b"".join(segments) + like[len(_START) :]
+
+
+def film(path: Path, frames: int, fps: int) -> Path:
+    """Write a film of a rendered street, motion JPEG at 720p, and return its path."""
+    fourcc = cv2.VideoWriter.fourcc(*"MJPG")
+    writer = cv2.VideoWriter(str(path), fourcc, fps, (1280, 720))
+    scene = Scene("street", 7, width_px=1280, height_px=720)
+    for number in range(frames):
+        writer.write(scene.frame(number / fps)[0])
+    writer.release()
+    return path
 
 
 def small(like: bytes, width_px: int, quality: int = 75) -> bytes:

@@ -19,5 +19,5 @@ class Scale:
     """Frames made beforehand for the pipeline's rate."""
 
 
-USUAL = Scale(seconds=5, spaced_frames=500, captured_frames=100, pictures=400, pipeline_frames=600)
+USUAL = Scale(seconds=4, spaced_frames=500, captured_frames=100, pictures=400, pipeline_frames=400)
 QUICK = Scale(seconds=1.5, spaced_frames=100, captured_frames=20, pictures=80, pipeline_frames=120)

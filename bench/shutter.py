@@ -11,11 +11,8 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
 
 import aiohttp
-import cv2
-import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
 from bench import held, pictures
@@ -30,7 +27,9 @@ from pinhole.stack.topology import SITE
 FPS = 5
 # As many bytes as the other rows' frames: the scenes' noise costs 380 KB at quality 90.
 QUALITY = 65
-FILM_SECONDS = 8
+SPARE_S = 15
+Times = dict[str, tuple[float, float]]
+
 PINNED = """
     SELECT extract(epoch FROM received_at - captured_at)::float8 AS received_s,
            extract(epoch FROM pinned_at - captured_at)::float8 AS pinned_s, size_bytes
@@ -40,7 +39,9 @@ PINNED = """
 
 def measure(stage: Stage, scale: Scale) -> list[Figure]:
     """Return the rows that begin at the shutter."""
-    film = _film(stage.home)
+    # Longer than the watch: a film that begins again repeats its frames, which are known by then.
+    stage.home.mkdir(parents=True, exist_ok=True)
+    film = pictures.film(stage.home / "street.avi", scale.captured_frames + SPARE_S * FPS, FPS)
     stage.sources = sources.parse([f"file:{film}"])
     _ = stage.pinning, stage.yolo, stage.dashboard
     (camera,) = stage.topology.cameras
@@ -48,29 +49,19 @@ def measure(stage: Stage, scale: Scale) -> list[Figure]:
     asyncio.run(enrol.enrol(stage.topology, camera, stage.say))
     program = stage.topology.camera(camera, FPS)
     stage.start(replace(program, env={**program.env, "CAMERA_JPEG_QUALITY": str(QUALITY)}))
-    seen = asyncio.run(_watch(stage, scale.captured_frames))
-    return asyncio.run(_figures(stage, seen))
+    seen, model_s = asyncio.run(_watch(stage, scale.captured_frames))
+    return asyncio.run(_figures(stage, seen, model_s * 1e3))
 
 
-def _film(home: Path) -> Path:
-    """Return a film of a rendered street."""
-    home.mkdir(parents=True, exist_ok=True)
-    path = home / "street.avi"
-    fourcc = cv2.VideoWriter.fourcc(*"MJPG")
-    film = cv2.VideoWriter(str(path), fourcc, FPS, (1280, 720))
-    for data in pictures.rendered(FILM_SECONDS * FPS):
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        assert pixels is not None
-        film.write(pixels)
-    film.release()
-    return path
+async def _watch(stage: Stage, count: int) -> tuple[list[float], float]:
+    """Return the seconds from capture to boxes at a viewer of each frame, and those of the model.
 
-
-async def _watch(stage: Stage, count: int) -> list[float]:
-    """Return, for `count` frames, the seconds from capture to their boxes at a viewer."""
+    The first second is the warm-up: connections open, the model's first inference.
+    """
     async with await create_pool(stage.dsn, max_size=1) as pool:
         token = await held.token_of(pool, "bench-viewer", Scope.FRAMES_READ)
     seen: dict[int, float] = {}
+    warm: Times = {}
     headers = {"Authorization": f"Bearer {token}"}
     timeout = aiohttp.ClientTimeout(total=60 + 4 * count / FPS)
     async with (
@@ -83,8 +74,9 @@ async def _watch(stage: Stage, count: int) -> list[float]:
                 _note(json.loads(line[5:]), time.time(), seen)
             if len(seen) >= count + FPS:
                 break
-    # The first second is the warm-up: connections open, the model's first inference.
-    return list(seen.values())[FPS:]
+            if len(seen) == FPS and not warm:
+                warm = await _model_s(session, stage)
+        return list(seen.values())[FPS:], _mean_s(warm, await _model_s(session, stage))
 
 
 def _note(frame: dict[str, object], now: float, seen: dict[int, float]) -> None:
@@ -94,17 +86,18 @@ def _note(frame: dict[str, object], now: float, seen: dict[int, float]) -> None:
         seen.setdefault(frame_id, now - captured_at.timestamp())
 
 
-async def _figures(stage: Stage, seen: list[float]) -> list[Figure]:
+async def _figures(stage: Stage, seen: list[float], model_ms: float) -> list[Figure]:
     async with await create_pool(stage.dsn, max_size=1) as pool:
         rows = (await pool.fetch(PINNED))[FPS:]
         enrolled = await pool.fetchval(
             "SELECT count(*) FROM dashboard.cameras WHERE site = $1", SITE
         )
-    assert enrolled == 1
+        different = await pool.fetchval("SELECT count(DISTINCT digest) FROM dashboard.frames")
+    if enrolled != 1 or different < len(rows):
+        raise RuntimeError(f"{enrolled} cameras, {different} different frames of {len(rows)}")
     received = spread([row["received_s"] for row in rows])
     pinned = spread([row["pinned_s"] for row in rows])
     pinned["mean_bytes"] = round(sum(row["size_bytes"] for row in rows) / len(rows))
-    model_ms = await _model_ms(stage)
     visible = spread(seen)
     return [
         _p50("shutter → received", received, "encode, Kubo, spool (fsync), webhook", ()),
@@ -134,20 +127,21 @@ async def _figures(stage: Stage, seen: list[float]) -> list[Figure]:
     ]
 
 
-async def _model_ms(stage: Stage) -> float:
-    async with aiohttp.ClientSession() as session, session.get(f"{stage.yolo}/metrics") as answer:
-        text = await answer.text()
-    total_ms = 0.0
-    for family in text_string_to_metric_families(text):
-        if family.name == "pinhole_yolo_stage_seconds":
-            for stage_name in ("decode", "infer"):
-                values = {
-                    sample.name.rsplit("_", 1)[1]: sample.value
-                    for sample in family.samples
-                    if sample.labels == {"stage": stage_name}
-                }
-                total_ms += values["sum"] / values["count"] * 1e3
-    return total_ms
+async def _model_s(session: aiohttp.ClientSession, stage: Stage) -> Times:
+    """Return (seconds, pictures) so far of each stage that decoding and inference consist of."""
+    async with session.get(f"{stage.yolo}/metrics") as answer:
+        families = text_string_to_metric_families(await answer.text())
+        (family,) = (one for one in families if one.name == "pinhole_yolo_stage_seconds")
+    values = {
+        (one.name.rsplit("_", 1)[1], one.labels["stage"]): one.value for one in family.samples
+    }
+    return {name: (values["sum", name], values["count", name]) for name in ("decode", "infer")}
+
+
+def _mean_s(before: Times, after: Times) -> float:
+    return sum(
+        (after[name][0] - before[name][0]) / (after[name][1] - before[name][1]) for name in after
+    )
 
 
 def _p50(name: str, details: dict[str, float], what: str, limits: Iterable[float]) -> Figure:

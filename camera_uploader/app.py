@@ -87,7 +87,8 @@ class Camera:
             Developer(settings.jpeg_quality, settings.oversize),
             frames,
             spool.items,
-            silent_after_s=settings.source_timeout_s,
+            # At 3 frames a minute a silence of 10 s means nothing.
+            silent_after_s=max(settings.source_timeout_s, 2 / settings.fps),
         )
         storing = Storing(
             frames,

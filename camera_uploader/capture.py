@@ -76,7 +76,11 @@ class Capture:
                 raise SourceLost(
                     f"{self._source.name} gave no picture for {self._silent_after_s:g} s"
                 )
-            part.beat()
+            if shot is not None or not self._source.live:
+                part.beat()
+            else:
+                # A live source that was lost is well again when it gives a picture, not before.
+                part.lives()
             if stopping.is_set():
                 return
 

@@ -40,6 +40,7 @@ class RefusalReason(StrEnum):
     NOT_ENCODED = "NOT_ENCODED"
     NODE_UNAVAILABLE = "NODE_UNAVAILABLE"
     NO_EVENT = "NO_EVENT"
+    FAILED = "FAILED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

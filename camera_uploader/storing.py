@@ -15,9 +15,9 @@ from camera_uploader import events
 from camera_uploader.backoff import Backoff
 from camera_uploader.capture import FrameQueue, RefusalBook
 from camera_uploader.clock import HubClock
-from camera_uploader.frame import Frame, Mark, Refusal, RefusalReason
+from camera_uploader.frame import Frame, Refusal, RefusalReason
 from camera_uploader.identity import Identity
-from camera_uploader.metrics import FRAME_BYTES, FRAMES, LAST_CAPTURE, STEP_SECONDS
+from camera_uploader.metrics import FRAME_BYTES, FRAMES, LAST_CAPTURE, REFUSED, STEP_SECONDS
 from camera_uploader.node import Node
 from camera_uploader.sources.source import Source
 from camera_uploader.spool.events import Events
@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 _PUT, _PIN, _SPOOL = (STEP_SECONDS.labels(step) for step in ("put", "pin", "spool"))
 _IDLE_S: Final = 0.5
+_MAX_FAILURES: Final = 3
+_MAX_DETAILS: Final = 500
 
 
 class Storing:
@@ -50,19 +52,35 @@ class Storing:
         self._identity, self._clock = identity, clock
         self._fresh = fresh
         self._backoff = Backoff(first_s=0.1, max_s=5.0)
+        self._current: Frame | None = None
+        self._failures = 0
 
     def run(self, part: Part, stopping: threading.Event) -> None:
         """Work until `stopping` is set and the queue is empty."""
-        while True:
+        while (frame := self._next(part, stopping)) is not None:
             try:
-                frame = self._frames.get(timeout=_IDLE_S)
+                dealt_with = self._keep_trying(frame, part, stopping)
+            except Exception:
+                # What nobody thought of: the next run tries this frame again, a few times.
+                self._failures += 1
+                raise
+            self._current, self._failures = None, 0
+            if not dealt_with:
+                return
+
+    def _next(self, part: Part, stopping: threading.Event) -> Frame | None:
+        """Return the frame to store; None where the camera stops and there is none."""
+        if self._current is not None and self._failures >= _MAX_FAILURES:
+            self._refuse(self._current, RefusalReason.FAILED, "it could not be stored; see the log")
+            self._current, self._failures = None, 0
+        while self._current is None:
+            try:
+                self._current = self._frames.get(timeout=_IDLE_S)
             except queue.Empty:
                 part.beat()
                 if stopping.is_set():
-                    return
-                continue
-            if not self._keep_trying(frame, part, stopping):
-                return
+                    return None
+        return self._current
 
     def store(self, frame: Frame) -> None:
         """Store one frame: it is on the node, pinned, and in the spool on return.
@@ -78,6 +96,8 @@ class Storing:
         make_body = events.captured(self._identity.source, frame, self._clock.offset_ms)
         with _SPOOL.time():
             self._spooled.append(frame, make_body)
+        # The frame is the spool's now: whatever happens, it is not to be stored again.
+        self._current = None
         self._fresh.set()
         FRAMES.inc()
         FRAME_BYTES.inc(len(frame.data))
@@ -92,12 +112,13 @@ class Storing:
                 logger.warning("a frame waits: %s", error.details)
                 part.fail(error.details)
                 if stopping.wait(self._backoff.pause_s()):
-                    # A live picture dies with the process, counted; a file is taken next time.
-                    self._give_up(frame, RefusalReason.NODE_UNAVAILABLE, error.details)
+                    # A file is taken at the next start; a live picture is gone, and counted.
+                    if frame.mark is None:
+                        self._refuse(frame, RefusalReason.NODE_UNAVAILABLE, error.details)
                     return False
             except (Refused, ValidationError) as error:
                 # An event that cannot be made must not stand in the way of the next ones.
-                self._give_up(frame, RefusalReason.NO_EVENT, str(error)[:500])
+                self._refuse(frame, RefusalReason.NO_EVENT, str(error)[:_MAX_DETAILS])
                 return True
             else:
                 self._backoff.succeeded()
@@ -106,17 +127,15 @@ class Storing:
                     self._source.kept(frame.mark)
                 return True
 
-    def _give_up(self, frame: Frame, reason: RefusalReason, details: str) -> None:
-        mark: Mark | None = frame.mark if reason is RefusalReason.NO_EVENT else None
-        if mark is None and frame.mark is not None:
-            return
+    def _refuse(self, frame: Frame, reason: RefusalReason, details: str) -> None:
+        REFUSED.labels(reason).inc()
         refusal = Refusal(
             reason=reason,
             details=details,
             at=frame.captured_at,
-            mark=mark,
+            mark=frame.mark,
             size_bytes=len(frame.data),
         )
         self._refusals.refuse(refusal)
-        if mark is not None:
-            self._source.refused(mark)
+        if frame.mark is not None:
+            self._source.refused(frame.mark)

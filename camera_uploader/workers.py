@@ -12,6 +12,8 @@ logger = logging.getLogger(__name__)
 
 RESTART_DELAY_S = 1.0
 _SIGN_OF_LIFE_S = 5.0
+# What each part may have at least, where one before it used up the time (a camera that hangs).
+_LEAST_JOIN_S = 0.5
 
 
 @dataclass
@@ -24,6 +26,10 @@ class Part(Pulse):
         """Say that the part is alive and has what it needs."""
         super().beat()
         self.note = None
+
+    def lives(self) -> None:
+        """Say that the part is alive; whatever it lacked, it may still lack."""
+        self.last_beat = time.monotonic()
 
     def waits(self, note: str) -> None:
         """Say that the part is alive, and what it waits for that is not its own fault."""
@@ -95,11 +101,11 @@ class Workers:
             Whether all had ended within `within_s`. What did not end is left to die with the
             process, which loses nothing: every step may be cut off anywhere.
         """
-        deadline = time.monotonic() + within_s
+        deadline_s = time.monotonic() + within_s
         for worker in self._workers:
             worker.stopping.set()
             worker.wake()
-            worker.thread.join(max(0.0, deadline - time.monotonic()))
+            worker.thread.join(max(_LEAST_JOIN_S, deadline_s - time.monotonic()))
         return not any(worker.thread.is_alive() for worker in self._workers)
 
 
@@ -110,6 +116,8 @@ def _keep_running(part: Part, work: Work, stopping: threading.Event) -> None:
             if not stopping.is_set():
                 part.fail("ended by itself; it should run until the camera stops")
         except Exception as error:
+            if stopping.is_set():
+                return
             logger.exception("the part %s failed", part.name)
             part.fail(f"{type(error).__name__}: {error}")
         part.restarts += 1

@@ -1,11 +1,11 @@
-"""`python -m dashboard_gateway [serve|dispatch|cameras …]`; without a word: serve and dispatch."""
+"""`python -m dashboard_gateway [serve|dispatch|cameras …|users …]`; without a word: serve and dispatch."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
 
-from dashboard_gateway import camera_commands
+from dashboard_gateway import camera_commands, user_commands
 from pinhole.contract.errors import PinholeError
 
 
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     dispatch = commands.add_parser("dispatch", help="only dispatch, with health and metrics")
     dispatch.set_defaults(run=partial(_run, "dispatch"))
     camera_commands.register(commands)
+    user_commands.register(commands)
     return parser
 
 

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 import asyncpg
+from pydantic import ValidationError
 
 from dashboard_gateway.viewers import Viewer
 from pinhole.contract.event import StatusData
@@ -70,7 +71,10 @@ def _view(row: asyncpg.Record) -> CameraView:
 def _health(row: asyncpg.Record) -> CameraHealth | None:
     if row["status"] is None or row["status_at"] is None:
         return None
-    status = StatusData.model_validate(row["status"])
+    try:
+        status = StatusData.model_validate(row["status"])
+    except ValidationError:
+        return None  # a camera of another version: its frames count, not its words
     return CameraHealth(
         reported_at=row["status_at"],
         **{

@@ -173,6 +173,20 @@ def _digest(value: dict[str, Any]) -> bytes | None:
         return None
 
 
+def evidence_of(deliveries: Sequence[Delivery]) -> tuple[list[Any], ...]:
+    """Return the evidence of deliveries as a statement takes it.
+
+    Five arrays in the order of `deliveries`: camera_id, webhook_id, received_at, headers, body.
+    """
+    return (
+        [delivery.camera.camera_id for delivery in deliveries],
+        [delivery.headers["webhook-id"] for delivery in deliveries],
+        [delivery.received_at for delivery in deliveries],
+        [json.dumps(delivery.headers) for delivery in deliveries],
+        [delivery.body for delivery in deliveries],
+    )
+
+
 STORE = """
     WITH given AS MATERIALIZED (
         SELECT nextval('dashboard.deliveries_delivery_id_seq') AS delivery_id, d.*
@@ -189,13 +203,9 @@ STORE = """
 
 
 async def store(connection: Connection, deliveries: Sequence[Delivery]) -> list[int]:
-    """Store deliveries as they were received and return their ids, in the same order."""
-    rows = await connection.fetch(
-        STORE,
-        [delivery.camera.camera_id for delivery in deliveries],
-        [delivery.headers["webhook-id"] for delivery in deliveries],
-        [delivery.received_at for delivery in deliveries],
-        [json.dumps(delivery.headers) for delivery in deliveries],
-        [delivery.body for delivery in deliveries],
-    )
+    """Store deliveries that bring no frames; return their ids, in the same order.
+
+    Those that do are stored by the statement that writes the frames (frames.INSERT).
+    """
+    rows = await connection.fetch(STORE, *evidence_of(deliveries))
     return [row["delivery_id"] for row in rows]

@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from multidict import MultiDict, MultiMapping
 
+from dashboard_gateway.states import AnalysisState, BytesState
 from pinhole.contract.errors import Unprocessable
 from pinhole.contract.ids import is_name
 
@@ -23,28 +23,6 @@ class BadFilter(Unprocessable):
     """A parameter of the list cannot be understood."""
 
     reason = "BAD_FILTER"
-
-
-class BytesState(StrEnum):
-    """Where a frame's bytes are. Source: blueprint §1."""
-
-    AWAITED = "awaited"
-    PINNED = "pinned"
-    MISSING = "missing"
-    ARCHIVED = "archived"
-    RELEASED = "released"
-    ERASED = "erased"
-    LOST = "lost"
-    INVALID = "invalid"
-
-
-class AnalysisState(StrEnum):
-    """Whether a frame was analysed. Source: blueprint §1."""
-
-    WAITING = "waiting"
-    DETECTED = "detected"
-    INVALID = "invalid"
-    FAILED = "failed"
 
 
 State = TypeVar("State", BytesState, AnalysisState)

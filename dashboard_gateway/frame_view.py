@@ -6,7 +6,7 @@ from uuid import UUID
 
 import asyncpg
 
-from dashboard_gateway.filters import AnalysisState, BytesState
+from dashboard_gateway.states import AnalysisState, BytesState
 from pinhole.contract.cid import Cid, Codec
 from pinhole.contract.detection import Detection, ModelId
 from pinhole.contract.message import Instant, Message

@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from dashboard_gateway.chain import ChainState
+from dashboard_gateway.deliveries import Delivery, evidence_of
 from pinhole.contract.cid import Cid
 from pinhole.contract.event import FrameCaptured
 from pinhole.runtime.postgres import Connection
@@ -15,54 +16,80 @@ from pinhole.runtime.postgres import Connection
 class NewFrame:
     """A captured frame that is about to be written."""
 
-    camera_id: int
+    delivery: Delivery
     event: FrameCaptured
     event_digest: bytes
     attributes: str
-    received_at: datetime
     captured_at: datetime
-    delivery_id: int = 0
     chain_state: ChainState = ChainState.UNCHAINED
 
 
-# Whatever exists already is left as it is and not returned: constraints forbid doubles.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where a new frame was written."""
+
+    frame_id: int
+    delivery_id: int
+
+
+# What exists already is left as it is and not returned: constraints forbid doubles.
 INSERT = """
+    WITH d AS MATERIALIZED (
+        SELECT nextval('dashboard.deliveries_delivery_id_seq') AS delivery_id, given.*
+        FROM unnest($1::integer[], $2::text[], $3::timestamptz[], $4::text[], $5::bytea[])
+            WITH ORDINALITY AS given (camera_id, webhook_id, received_at, headers, body, ordinal)
+    ), evidence AS (
+        INSERT INTO dashboard.deliveries
+            (delivery_id, camera_id, webhook_id, received_at, headers, body)
+        OVERRIDING SYSTEM VALUE
+        SELECT delivery_id, camera_id, webhook_id, received_at, headers::jsonb, body FROM d
+    )
     INSERT INTO dashboard.frames (
         camera_id, event_id, event_digest, stream, seq, prev, chain_state, delivery_id, digest,
         sha256, size_bytes, media_type, width_px, height_px, captured_at, claimed_at, received_at,
         clock_offset_ms, attributes)
-    SELECT camera_id, event_id, event_digest, stream, seq, prev, chain_state, delivery_id, digest,
-        digest, size_bytes, media_type, width_px, height_px, captured_at, claimed_at, received_at,
-        clock_offset_ms, attributes::jsonb
+    SELECT d.camera_id, f.event_id, f.event_digest, f.stream, f.seq, f.prev, f.chain_state,
+        d.delivery_id, f.digest, f.digest, f.size_bytes, f.media_type, f.width_px, f.height_px,
+        f.captured_at, f.claimed_at, d.received_at, f.clock_offset_ms, f.attributes::jsonb
     FROM unnest(
-        $1::integer[], $2::uuid[], $3::bytea[], $4::uuid[], $5::bigint[], $6::bytea[],
-        $7::dashboard.chain_state[], $8::bigint[], $9::bytea[], $10::bigint[], $11::text[],
-        $12::integer[], $13::integer[], $14::timestamptz[], $15::timestamptz[],
-        $16::timestamptz[], $17::bigint[], $18::text[]
-    ) AS given (
-        camera_id, event_id, event_digest, stream, seq, prev, chain_state, delivery_id, digest,
-        size_bytes, media_type, width_px, height_px, captured_at, claimed_at, received_at,
-        clock_offset_ms, attributes)
+        $6::bigint[], $7::uuid[], $8::bytea[], $9::uuid[], $10::bigint[], $11::bytea[],
+        $12::dashboard.chain_state[], $13::bytea[], $14::bigint[], $15::text[], $16::integer[],
+        $17::integer[], $18::timestamptz[], $19::timestamptz[], $20::bigint[], $21::text[]
+    ) WITH ORDINALITY AS f (
+        delivery, event_id, event_digest, stream, seq, prev, chain_state, digest, size_bytes,
+        media_type, width_px, height_px, captured_at, claimed_at, clock_offset_ms, attributes,
+        ordinal)
+    JOIN d ON d.ordinal = f.delivery
+    ORDER BY f.ordinal
     ON CONFLICT DO NOTHING
-    RETURNING frame_id, camera_id, event_id
+    RETURNING frame_id, camera_id, event_id, delivery_id
 """
 
 
-async def insert(connection: Connection, frames: Sequence[NewFrame]) -> dict[tuple[int, UUID], int]:
-    """Write frames; return the new ids by (camera_id, event id), in order of arrival."""
+async def insert(
+    connection: Connection, frames: Sequence[NewFrame]
+) -> dict[tuple[int, UUID], Written]:
+    """Write frames with the deliveries that brought them.
+
+    Returns:
+        Those that are new, by (camera_id, event id), in order of arrival.
+    """
     if not frames:
         return {}
+    # By identity: a delivery is one object for all its frames.
+    brought = list({id(frame.delivery): frame.delivery for frame in frames}.values())
+    numbers = {id(delivery): number for number, delivery in enumerate(brought, 1)}
     data = [frame.event.data for frame in frames]
     rows = await connection.fetch(
         INSERT,
-        [frame.camera_id for frame in frames],
+        *evidence_of(brought),
+        [numbers[id(frame.delivery)] for frame in frames],
         [frame.event.id for frame in frames],
         [frame.event_digest for frame in frames],
         [part.stream for part in data],
         [part.seq for part in data],
         [None if part.prev is None else bytes.fromhex(part.prev) for part in data],
         [frame.chain_state for frame in frames],
-        [frame.delivery_id for frame in frames],
         [frame.event.subject.digest for frame in frames],
         [part.size_bytes for part in data],
         [part.media_type for part in data],
@@ -70,11 +97,13 @@ async def insert(connection: Connection, frames: Sequence[NewFrame]) -> dict[tup
         [part.height_px for part in data],
         [frame.captured_at for frame in frames],
         [None if frame.captured_at == frame.event.time else frame.event.time for frame in frames],
-        [frame.received_at for frame in frames],
         [part.clock_offset_ms for part in data],
         [frame.attributes for frame in frames],
     )
-    return {(row["camera_id"], row["event_id"]): row["frame_id"] for row in rows}
+    return {
+        (row["camera_id"], row["event_id"]): Written(row["frame_id"], row["delivery_id"])
+        for row in rows
+    }
 
 
 FIND_EVENTS = """

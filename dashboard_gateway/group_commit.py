@@ -15,9 +15,9 @@ from typing import Final
 import asyncpg
 from aiohttp import web
 
-from dashboard_gateway import intake
 from dashboard_gateway.deliveries import Delivery
 from dashboard_gateway.ingest_metrics import COMMIT_EVENTS, COMMIT_SECONDS, WAITING_EVENTS
+from dashboard_gateway.intake import Intake
 from dashboard_gateway.resources import SETTINGS, WRITERS
 from dashboard_gateway.sorting import Taken
 from pinhole.contract.errors import Busy, Unprocessable
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 GROUP_EVENTS: Final = 500
 """Events after which a group is closed: 30 ms of PostgreSQL's work."""
+# While one transaction waits for the disk, the next is written.
+_COMMITTERS: Final = 2
 _IDLE_S: Final = 1.0
 _ATTEMPTS: Final = 3
 
@@ -50,7 +52,7 @@ class GroupCommit:
         self._pool = pool
         self._limit_events = limit_events
         self._timeout_s = timeout_s
-        self._plausible_age = plausible_age
+        self._intake = Intake(plausible_age)
         self._waiting: deque[Waiting] = deque()
         self._waiting_events = 0
         self._came = asyncio.Event()
@@ -81,14 +83,19 @@ class GroupCommit:
     async def run(self, pulse: Pulse) -> None:
         """Commit group after group until cancelled; who waits then is told to try again."""
         try:
-            while True:
-                if not self._waiting:
-                    pulse.beat()
-                    await self._idle()
-                    continue
-                await self._commit_group(self._next_group(), pulse)
+            async with asyncio.TaskGroup() as committers:
+                for _ in range(_COMMITTERS):
+                    committers.create_task(self._commit_groups(pulse))
         finally:
             self._refuse_all()
+
+    async def _commit_groups(self, pulse: Pulse) -> None:
+        while True:
+            if self._waiting:
+                await self._commit_group(self._next_group(), pulse)
+            else:
+                pulse.beat()
+                await self._idle()
 
     async def _idle(self) -> None:
         self._came.clear()
@@ -146,7 +153,7 @@ class GroupCommit:
                         self._pool.acquire() as connection,
                         connection.transaction(),
                     ):
-                        taken = await intake.take_in(connection, deliveries, self._plausible_age)
+                        taken = await self._intake.take_in(connection, deliveries)
                 except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
                     # Another worker commits the same cameras or events; it has won by now.
                     if attempt == _ATTEMPTS:

@@ -2,9 +2,12 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from pinhole.runtime.postgres import Connection
+
+_EVERY: Final = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -46,12 +49,30 @@ WRITE = """
 """
 
 
-async def write(connection: Connection, signs: Collection[Sign]) -> None:
-    """Write the signs of life of one commit, one for each camera."""
-    await connection.execute(
-        WRITE,
-        [sign.camera_id for sign in signs],
-        [sign.received_at for sign in signs],
-        [sign.status for sign in signs],
-        [sign.sent_at for sign in signs],
-    )
+class Heartbeats:
+    """Writes signs of life: heartbeats at once, and that events come once a second."""
+
+    def __init__(self) -> None:
+        self._written_at: dict[int, datetime] = {}
+
+    async def write(self, connection: Connection, signs: Collection[Sign]) -> None:
+        """Write what is worth writing of one commit's signs, at most one for each camera."""
+        due = [sign for sign in signs if self._is_due(sign)]
+        if not due:
+            return
+        await connection.execute(
+            WRITE,
+            [sign.camera_id for sign in due],
+            [sign.received_at for sign in due],
+            [sign.status for sign in due],
+            [sign.sent_at for sign in due],
+        )
+        self._written_at |= {sign.camera_id: sign.received_at for sign in due}
+
+    def _is_due(self, sign: Sign) -> bool:
+        written_at = self._written_at.get(sign.camera_id)
+        return (
+            sign.status is not None
+            or written_at is None
+            or abs(sign.received_at - written_at) >= _EVERY
+        )

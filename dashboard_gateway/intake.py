@@ -13,34 +13,41 @@ from dashboard_gateway import (
     chain,
     deliveries,
     frames,
-    heartbeats,
-    notices,
     queue,
     settlement,
 )
 from dashboard_gateway.absences import Kind
 from dashboard_gateway.deliveries import Delivery
 from dashboard_gateway.frames import Loss
+from dashboard_gateway.heartbeats import Heartbeats
 from dashboard_gateway.sorting import Repeat, Sorting, Taken, streams_named
 from pinhole.contract.event import FrameLost
 from pinhole.runtime.postgres import Connection
 
 
-async def take_in(
-    connection: Connection, received: Sequence[Delivery], plausible_age: timedelta
-) -> list[Taken]:
-    """Write deliveries within the caller's transaction; return what became of each, in order."""
-    taken = [Taken(delivery, list(delivery.refusals)) for delivery in received]
-    streams = await settlement.lock(connection, streams_named(taken))
-    sorting = Sorting(taken, streams, plausible_age)
-    await _write_frames(connection, sorting)
-    await _tell_repeats_from_conflicts(connection, sorting)
-    changed = await _write_absences(connection, sorting)
-    changed += await _write_consequences(connection, sorting)
-    new = [frame_id for one in taken for frame_id in one.frame_ids]
-    await notices.notify_frames(connection, new + changed)
-    await _acknowledge(connection, sorting, taken)
-    return taken
+class Intake:
+    """Writes deliveries."""
+
+    def __init__(self, plausible_age: timedelta) -> None:
+        self._plausible_age = plausible_age
+        self._heartbeats = Heartbeats()
+
+    async def take_in(self, connection: Connection, received: Sequence[Delivery]) -> list[Taken]:
+        """Write deliveries within the caller's transaction; return what became of each, in order.
+
+        A round trip to PostgreSQL is what a commit's latency consists of: new events that come in
+        order take three (streams, frames, jobs) and the acknowledgement.
+        """
+        taken = [Taken(delivery, list(delivery.refusals)) for delivery in received]
+        streams = await settlement.lock(connection, streams_named(taken))
+        sorting = Sorting(taken, streams, self._plausible_age)
+        await _write_frames(connection, sorting)
+        await _tell_repeats_from_conflicts(connection, sorting)
+        await _write_absences(connection, sorting)
+        await _write_consequences(connection, sorting)
+        await self._heartbeats.write(connection, sorting.signs.values())
+        await _acknowledge(connection, sorting, taken)
+        return taken
 
 
 async def _write_frames(connection: Connection, sorting: Sorting) -> None:
@@ -48,23 +55,21 @@ async def _write_frames(connection: Connection, sorting: Sorting) -> None:
     states = await chain.judge_all(
         connection, sorting.streams, list(sorting.links()), sorting.gaps()
     )
-    await _store(connection, (candidate.taken for candidate in sorting.candidates))
     for candidate in sorting.candidates:
-        candidate.frame.delivery_id = candidate.taken.delivery_id or 0
         if candidate.place is not None:
             candidate.frame.chain_state = states[candidate.place]
-    ids = await frames.insert(connection, [candidate.frame for candidate in sorting.candidates])
+    new = await frames.insert(connection, [candidate.frame for candidate in sorting.candidates])
     for candidate in sorting.candidates:
         repeat = Repeat(candidate.taken, candidate.received, candidate.frame.event)
-        frame_id = ids.get(repeat.identity)
-        if frame_id is None:
+        written = new.get(repeat.identity)
+        if written is None:
             sorting.repeats.append(repeat)
         else:
-            sorting.keep(candidate, frame_id)
+            sorting.keep(candidate, written)
 
 
 async def _store(connection: Connection, taken: Iterable[Taken]) -> None:
-    """Store the evidence of these deliveries, each once."""
+    """Store the evidence of deliveries that brought no new frame, each once."""
     missing = list({id(one): one for one in taken if one.delivery_id is None}.values())
     if missing:
         ids = await deliveries.store(connection, [one.delivery for one in missing])
@@ -93,8 +98,8 @@ async def _tell_repeats_from_conflicts(connection: Connection, sorting: Sorting)
             sorting.lose(loss, loss.event)
 
 
-async def _write_absences(connection: Connection, sorting: Sorting) -> list[int]:
-    """Write what will never have a frame; return the frames whose bytes are lost."""
+async def _write_absences(connection: Connection, sorting: Sorting) -> None:
+    """Write what will never have a frame, and which frames will never have their bytes."""
     await _store(connection, (taken for taken, _ in sorting.absences))
     for taken, absence in sorting.absences:
         absence.delivery_id = taken.delivery_id or 0
@@ -105,30 +110,26 @@ async def _write_absences(connection: Connection, sorting: Sorting) -> list[int]
         for a in written
         if a.kind is Kind.LOST
     ]
-    return await frames.lose(connection, losses)
+    await frames.lose(connection, losses)
 
 
-async def _write_consequences(connection: Connection, sorting: Sorting) -> list[int]:
-    """Write what follows from the events: jobs, judged successors, signs of life.
-
-    Returns:
-        Frames from before that changed by it.
-    """
+async def _write_consequences(connection: Connection, sorting: Sorting) -> None:
+    """Write what follows from the events: jobs, judged successors, erasures."""
     by_camera: defaultdict[int, list[int]] = defaultdict(list)
     for taken in {
         id(candidate.taken): candidate.taken for candidate in sorting.candidates
     }.values():
         by_camera[taken.camera_id] += taken.frame_ids
     await queue.enqueue_frames(connection, by_camera.values())
-    await heartbeats.write(connection, sorting.signs.values())
-    judged = await chain.release_pending(connection, sorting.streams, sorting.settled())
-    return judged + await frames.erase_unfetched(connection, sorting.erased)
+    await chain.release_pending(connection, sorting.streams, sorting.settled())
+    await frames.erase_unfetched(connection, sorting.erased)
 
 
 async def _acknowledge(connection: Connection, sorting: Sorting, taken: Sequence[Taken]) -> None:
     """Tell each delivery what of its streams is settled, and what of its camera is missing."""
-    through = await settlement.advance(connection, sorting.advances.values())
-    missing = await settlement.wanted(connection, sorting.signs.keys())
+    through, missing = await settlement.advance(
+        connection, sorting.advances.values(), sorting.signs.keys()
+    )
     for one in taken:
         own = {
             stream: through[stream]

@@ -17,11 +17,13 @@ from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueue
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import RetryRequested
-from pgqueuer.domain.models import Job
+from pgqueuer.domain.models import Job, TracebackRecord
 
 from dashboard_gateway import queue
+from dashboard_gateway.backoff import delay_s
 from pinhole.runtime.tasks import Pulse
 
+logger = logging.getLogger(__name__)
 # One line for every retry is too much while a service is away; the metrics count them.
 logging.getLogger("pgqueuer").setLevel(logging.WARNING)
 
@@ -37,6 +39,25 @@ _JOBS_IN_A_DEQUEUE: Final = 16
 _CONNECTIONS: Final = 4
 _STOP_WITHIN_S: Final = 5.0
 _WATCH_EVERY_S: Final = 1.0
+# Of a job that fails in a way nobody foresaw: an hour and more. Then it stays in the table.
+_MOST_ATTEMPTS: Final = 80
+
+
+class _Queries(Queries):
+    """pgqueuer's statements, patient where PostgreSQL is away."""
+
+    async def retry_job(
+        self, job: Job, delay: timedelta, traceback_record: TracebackRecord | None
+    ) -> None:
+        """Put a job back, or leave it where it is.
+
+        pgqueuer would set it aside as failed as soon as PostgreSQL is back. Left alone, its
+        heartbeat ages and it is taken again.
+        """
+        try:
+            await super().retry_job(job, delay, traceback_record)
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            logger.warning("job %s stays where it is: %s: %s", job.id, type(error).__name__, error)
 
 
 class Lane:
@@ -96,7 +117,7 @@ class Lane:
             task.cancel()
 
     def _manager(self, pool: "asyncpg.Pool[asyncpg.Record]") -> QueueManager:
-        queries = Queries(
+        queries = _Queries(
             AsyncpgPoolDriver(pool),
             qbe=QueryBuilderEnvironment(queue.SETTINGS),
             qbq=QueryQueueBuilder(queue.SETTINGS),
@@ -118,6 +139,11 @@ class Lane:
             except asyncio.CancelledError:
                 # pgqueuer would delete a cancelled job; it is only this process that ends.
                 raise RetryRequested(reason="the dispatcher stops") from None
+            except Exception as error:
+                logger.exception("job %s (%s) failed", job.id, job.entrypoint)
+                if job.attempts >= _MOST_ATTEMPTS:
+                    raise
+                raise RetryRequested(timedelta(seconds=delay_s(job.attempts + 1))) from error
             finally:
                 self._in_hand.discard(task)
                 self._finished += 1

@@ -1,14 +1,15 @@
 """PostgreSQL's NOTIFY: how one process hears what the others changed.
 
 A notice is a hint, never the truth: who misses one reads the table. It is sent inside the
-transaction that made the change, hence arrives after the commit or not at all.
+transaction that made the change, by triggers (migration 0003), hence arrives after the commit or
+not at all.
 """
 
 import asyncio
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any, Final
 
 import asyncpg
@@ -26,25 +27,6 @@ CAMERAS: Final = "dashboard_cameras"
 PING_EVERY_S: Final = 0.5
 PING_TIMEOUT_S: Final = 1.0
 STALLS_AFTER_S: Final = 10.0
-# PostgreSQL limits a payload to 8,000 bytes; a 64-bit id takes at most 20 with its comma.
-_IDS_IN_A_NOTICE: Final = 390
-
-NOTIFY = "SELECT pg_notify($1, payload) FROM unnest($2::text[]) AS payload"
-
-
-async def notify_frames(connection: Connection, frame_ids: Iterable[int]) -> None:
-    """Tell all listeners, when this transaction commits, that these frames came or changed."""
-    payloads = payloads_of(list(frame_ids))
-    if payloads:
-        await connection.execute(NOTIFY, FRAMES, payloads)
-
-
-def payloads_of(frame_ids: Sequence[int]) -> list[str]:
-    """Return the payloads that name `frame_ids`, each within PostgreSQL's limit."""
-    return [
-        json.dumps(frame_ids[start : start + _IDS_IN_A_NOTICE], separators=(",", ":"))
-        for start in range(0, len(frame_ids), _IDS_IN_A_NOTICE)
-    ]
 
 
 def frame_ids_of(payload: str) -> list[int]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from dashboard_gateway import memo, notices
+from dashboard_gateway import memo
 from dashboard_gateway.coalesce import Coalescer
 from dashboard_gateway.memo import Entry
 from dashboard_gateway.states import AnalysisState, BytesState
@@ -82,7 +82,7 @@ class Records:
         )
 
     async def write(self, record: Record) -> None:
-        """Return once `record` is committed and its notice is sent."""
+        """Return once `record` is committed."""
         await self._coalescer.submit(record)
 
     async def stop(self) -> None:
@@ -98,7 +98,6 @@ class Records:
             await _write_unusable(connection, _of(ordered, Unusable))
             await write_detected(connection, _of(ordered, Detected))
             await _write_not_detected(connection, _of(ordered, NotDetected))
-            await notices.notify_frames(connection, {record.frame_id for record in ordered})
         return [None] * len(records)
 
 

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from aiohttp import web
 
-from dashboard_gateway import notices, queue, records
+from dashboard_gateway import queue, records
 from dashboard_gateway.cameras import Camera, UnknownCamera
 from dashboard_gateway.capture_time import believed
 from dashboard_gateway.receive import ROSTER
@@ -57,7 +57,6 @@ async def store_result(request: web.Request) -> web.Response:
         else:
             await records.write_detected(connection, [_detected(frame_id, result)])
             await queue.enqueue_frames(connection, [[frame_id]])
-            await notices.notify_frames(connection, [frame_id])
     stored = ResultStored(frame_id=frame_id, cid=result.frame_cid, duplicate=duplicate)
     return json_answer(stored, status=200 if duplicate else 201)
 

@@ -21,7 +21,7 @@ from pinhole.runtime.postgres import Pool
 MAX_PAGE: Final = 500
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
-_CURSOR: Final = re.compile(r"(-?\d{1,17})-(\d{1,18})")
+_CURSOR: Final = re.compile(r"(-?[0-9]{1,18})-([0-9]{1,18})")
 _MERGED_CAMERAS: Final = 16
 """Up to so many cameras are each walked on their own index and merged; more share the index of all,
 where theirs are found soon enough."""

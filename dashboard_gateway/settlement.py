@@ -89,60 +89,68 @@ async def lock(connection: Connection, cameras: Mapping[UUID, int]) -> dict[UUID
     return {row["stream"]: _stream(row) for row in rows}
 
 
+# Two answers in one round trip: what is acknowledged (no digest), and what is wanted; of this one
+# more than is told, because whether there are more decides what may be acknowledged.
 ADVANCE = """
-    UPDATE dashboard.streams AS s SET
-        known = s.known + n.ranges,
-        last_seq = GREATEST(s.last_seq, n.last_seq),
-        head_digest = CASE WHEN n.last_seq > s.last_seq THEN n.head_digest ELSE s.head_digest END,
-        pinned_through = GREATEST(s.pinned_through, LEAST(
-            dashboard.received_through(s.known + n.ranges),
-            (SELECT min(f.seq) - 1 FROM dashboard.frames AS f
-             WHERE f.stream = s.stream AND f.bytes_state = 'awaited' AND f.seq > s.pinned_through)))
-    FROM (
-        SELECT stream, ranges::int8multirange, last_seq, head_digest
-        FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bytea[])
-            AS given (stream, ranges, last_seq, head_digest)
-    ) AS n
-    WHERE s.stream = n.stream RETURNING s.stream, s.pinned_through
+    WITH advanced AS (
+        UPDATE dashboard.streams AS s SET
+            known = s.known + n.ranges,
+            last_seq = GREATEST(s.last_seq, n.last_seq),
+            head_digest =
+                CASE WHEN n.last_seq > s.last_seq THEN n.head_digest ELSE s.head_digest END,
+            pinned_through = GREATEST(s.pinned_through, LEAST(
+                dashboard.received_through(s.known + n.ranges),
+                (SELECT min(f.seq) - 1 FROM dashboard.frames AS f
+                 WHERE f.stream = s.stream AND f.bytes_state = 'awaited'
+                   AND f.seq > s.pinned_through)))
+        FROM (
+            SELECT stream, ranges::int8multirange, last_seq, head_digest
+            FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::bytea[])
+                AS given (stream, ranges, last_seq, head_digest)
+        ) AS n
+        WHERE s.stream = n.stream RETURNING s.stream, s.camera_id, s.pinned_through
+    )
+    SELECT camera_id, stream, pinned_through AS seq, NULL::bytea AS digest FROM advanced
+    UNION ALL
+    SELECT m.camera_id, m.stream, m.seq, m.digest
+    FROM unnest($5::integer[]) AS c (camera_id)
+    CROSS JOIN LATERAL (
+        SELECT f.camera_id, f.stream, f.seq, f.digest FROM dashboard.frames AS f
+        WHERE f.camera_id = c.camera_id AND f.bytes_state = 'missing'
+        ORDER BY f.stream, f.seq LIMIT $6) AS m
 """
 
 
-async def advance(connection: Connection, advances: Collection[Advance]) -> dict[UUID, int]:
-    """Give seqs their meaning and return each stream's `pinned_through`, which never goes back.
+async def advance(
+    connection: Connection, advances: Collection[Advance], camera_ids: Collection[int]
+) -> tuple[dict[UUID, int], dict[int, list[Wanted]]]:
+    """Give seqs their meaning; return what is settled of the streams, and missing of the cameras.
 
-    Every seq up to it is settled, or its frame is `missing`. Call it after the frames of the same
-    commit were written, for streams that this transaction has locked.
+    Call it after the frames of the same commit were written, for streams that this transaction has
+    locked.
+
+    Returns:
+        Each stream's `pinned_through`, which never goes back: every seq up to it is settled, or
+        its frame is `missing`. And what is missing of each camera, oldest first, at most 501.
     """
-    if not advances:
-        return {}
     rows = await connection.fetch(
         ADVANCE,
         [advance.stream for advance in advances],
         [advance.multirange for advance in advances],
         [advance.last_seq for advance in advances],
         [advance.head_digest for advance in advances],
+        list(camera_ids),
+        MAX_WANTED + 1,
     )
-    return {row["stream"]: row["pinned_through"] for row in rows}
-
-
-# One more than is told: whether there are more decides what may be acknowledged.
-WANTED = """
-    SELECT c.camera_id, m.stream, m.seq, m.digest
-    FROM unnest($1::integer[]) AS c (camera_id)
-    CROSS JOIN LATERAL (
-        SELECT stream, seq, digest FROM dashboard.frames AS f
-        WHERE f.camera_id = c.camera_id AND f.bytes_state = 'missing'
-        ORDER BY stream, seq LIMIT $2) AS m
-"""
-
-
-async def wanted(connection: Connection, camera_ids: Collection[int]) -> dict[int, list[Wanted]]:
-    """Return what is missing of each camera, oldest first, at most 501 each."""
-    found: dict[int, list[Wanted]] = {camera_id: [] for camera_id in camera_ids}
-    for row in await connection.fetch(WANTED, list(camera_ids), MAX_WANTED + 1):
-        cid = Cid(bytes(row["digest"]))
-        found[row["camera_id"]].append(Wanted(stream=row["stream"], seq=row["seq"], cid=cid))
-    return found
+    through: dict[UUID, int] = {}
+    wanted: dict[int, list[Wanted]] = {camera_id: [] for camera_id in camera_ids}
+    for row in rows:
+        if row["digest"] is None:
+            through[row["stream"]] = row["seq"]
+        else:
+            cid = Cid(bytes(row["digest"]))
+            wanted[row["camera_id"]].append(Wanted(stream=row["stream"], seq=row["seq"], cid=cid))
+    return through, wanted
 
 
 NEXT_MISSING = """

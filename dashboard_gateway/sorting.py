@@ -15,7 +15,7 @@ from dashboard_gateway.absences import Absence, Kind
 from dashboard_gateway.capture_time import believed
 from dashboard_gateway.chain import Link, Place, Settled
 from dashboard_gateway.deliveries import Delivery, Received, Refusal
-from dashboard_gateway.frames import NewFrame
+from dashboard_gateway.frames import NewFrame, Written
 from dashboard_gateway.heartbeats import Sign
 from dashboard_gateway.settlement import Advance, Stream
 from pinhole.contract.cid import Cid
@@ -157,9 +157,7 @@ class Sorting:
         captured_at = believed(
             event.time, event.data.clock_offset_ms, received_at, self._plausible_age
         )
-        frame = NewFrame(
-            taken.camera_id, event, received.digest, received.attributes, received_at, captured_at
-        )
+        frame = NewFrame(taken.delivery, event, received.digest, received.attributes, captured_at)
         self.candidates.append(Candidate(taken, received, frame))
 
     def _sort_refusal(self, taken: Taken, place: Place, refusal: Refusal) -> None:
@@ -184,10 +182,11 @@ class Sorting:
         )
         self.absences.append((taken, absence))
 
-    def keep(self, candidate: Candidate, frame_id: int) -> None:
-        """Count a frame that was written."""
+    def keep(self, candidate: Candidate, written: Written) -> None:
+        """Count a frame that was written, and with it the evidence."""
         candidate.taken.accepted += 1
-        candidate.taken.frame_ids.append(frame_id)
+        candidate.taken.frame_ids.append(written.frame_id)
+        candidate.taken.delivery_id = written.delivery_id
         if candidate.place is not None:
             stream, seq = candidate.place
             self.advances[stream].add(seq, seq, candidate.received.digest)

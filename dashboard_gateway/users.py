@@ -10,7 +10,6 @@ from pinhole.contract.errors import Conflict, NotFound
 from pinhole.runtime.postgres import Connection, Pool, rows_affected
 
 MAX_NAME_LENGTH: Final = 100
-ADMIN: Final = "admin"
 
 
 class NameTaken(Conflict):
@@ -91,6 +90,14 @@ async def set_password(
         raise NoSuchUser(f"there is no user {name!r}")
 
 
+MUST_CHANGE = "SELECT must_change_password FROM dashboard.users WHERE name = $1"
+
+
+async def must_change_password(connection: Pool | Connection, name: str) -> bool:
+    """Whether the user's password is a one-time one that was not changed yet."""
+    return bool(await connection.fetchval(MUST_CHANGE, name))
+
+
 DISABLE = "UPDATE dashboard.users SET disabled_at = coalesce(disabled_at, now()) WHERE name = $1"
 END_SESSIONS = """
     DELETE FROM dashboard.sessions s USING dashboard.users u
@@ -107,7 +114,12 @@ async def disable(connection: Connection, name: str) -> None:
     async with connection.transaction():
         if rows_affected(await connection.execute(DISABLE, name)) == 0:
             raise NoSuchUser(f"there is no user {name!r}")
-        await connection.execute(END_SESSIONS, name)
+        await end_sessions(connection, name)
+
+
+async def end_sessions(connection: Connection, name: str) -> None:
+    """End every session of a user, everywhere within 2 s."""
+    await connection.execute(END_SESSIONS, name)
 
 
 GRANT = """

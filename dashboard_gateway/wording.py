@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from dashboard_gateway.filters import AnalysisState, BytesState
+from dashboard_gateway.states import AnalysisState, BytesState
 from pinhole.contract.cid import Cid
 
 _THOUSAND: Final = 1000
@@ -59,6 +59,13 @@ def duration(seconds: float) -> str:
         if seconds >= unit_s:
             return f"{int(seconds // unit_s)} {unit}"
     return f"{max(0, int(seconds))} s"
+
+
+def short_duration(seconds: float) -> str:
+    """Return how long a step took: `80 ms`, `1.4 s`, `4 min`."""
+    if seconds < 1:
+        return f"{max(0, round(seconds * 1000))} ms"
+    return f"{seconds:.1f} s" if seconds < _TEN else duration(seconds)
 
 
 def clock(at: datetime, zone: ZoneInfo) -> str:

@@ -66,11 +66,11 @@ an error. Boxes go round the whole object inside the frame, also where something
 
 ## How it was made
 
-- `camera_uploader.synthetic` renders; 520 scenes of 5 moments (2,600 pictures, half streets, half
-  gates), 640 x 360, JPEG quality 70 to 95; 72 pictures of other seeds pick the best epoch.
+- `camera_uploader.synthetic` renders, half streets, half gates, 640 x 360, JPEG quality 70 to 95:
+  2,600 pictures of 520 scenes, then 680 of 170 with cameras hung more freely; 72 pictures of other
+  seeds pick the best epoch. Pictures with a plate, a motorcycle or bicycles are shown more often.
 - `yolo26n.yaml` of ultralytics 8.4.190 from random weights, AdamW, cosine schedule, batch 8,
-  {training}; mirrored and re-coloured at random, otherwise the scenes' own variety.
-  Convolutions ran in bfloat16, the loss in single precision.
+  {training}. Convolutions ran in bfloat16, the loss in single precision.
 - Export: OpenVINO, FP16 weights, static batch of 1. {shape_note}
 
 Again, in about an hour on two cores, and its figures alone in about five minutes:
@@ -81,7 +81,9 @@ Again, in about an hour on two cores, and its figures alone in about five minute
 Training is not bit-for-bit repeatable (threads add in any order); the figures are to about 0.01.
 """
 
-TRAINING: Final = "8 epochs"
+TRAINING: Final = "two runs on two cores that other work had most of"
+"""How the model in the folder was trained; change it together with the model."""
+
 SHAPE_NOTE: Final = ""
 
 

@@ -5,13 +5,15 @@ The stack's own commands are here; every service adds its own through the entry-
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, version
 
 from pinhole.contract.errors import PinholeError
 from pinhole.runtime.commands import Commands
-from pinhole.stack import stack_commands, token_commands, up_command
+from pinhole.stack import run_state, stack_commands, token_commands, up_command
+from pinhole.stack.layout import Layout
 
 GROUP = "pinhole.commands"
 FAILED = 1
@@ -48,9 +50,18 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     for register in (up_command.register, stack_commands.register, token_commands.register):
         register(commands)
     if not words or words[0] not in commands.choices:
+        _point_at_running_stack()
         for entry_point in sorted(entry_points(group=GROUP), key=lambda found: found.name):
             _register(entry_point, commands)
     return parser
+
+
+def _point_at_running_stack() -> None:
+    """Let the services' commands work on the stack that runs here, unless told otherwise."""
+    state = run_state.read(Layout.here())
+    if state is not None:
+        for service in ("DASHBOARD", "PINNING"):
+            os.environ.setdefault(f"{service}_POSTGRES_DSN", state.dsn)
 
 
 def _register(entry_point: EntryPoint, commands: Commands) -> None:

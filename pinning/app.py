@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import asyncpg
 from aiohttp import web
 
+from pinhole.contract.errors import Unavailable
 from pinhole.runtime.health import CHECKS, SUPERVISOR
 from pinhole.runtime.http import Handler, client_session
 from pinhole.runtime.kubo import KuboRpc
@@ -25,8 +26,8 @@ from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
 from pinning.release import Releaser
+from pinning.schedule import RetryPolicy
 from pinning.settings import PinningSettings
-from pinning.store import RetryPolicy
 from pinning.worker import Worker
 
 _POSTGRES: Final = {
@@ -89,7 +90,10 @@ async def _networks(app: web.Application) -> AsyncIterator[None]:
     """Look up once where the hub's own gateway is: it is no camera's origin."""
     settings = app[SETTINGS]
     hub = urlsplit(settings.kubo_gateway_url)
-    found = await asyncio.get_running_loop().getaddrinfo(hub.hostname, hub.port or 80)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(hub.hostname, hub.port or 80)
+    except OSError as error:
+        raise Unavailable(f"PINNING_KUBO_GATEWAY_URL: {hub.hostname}: {error.strerror}") from error
     places = {(str(address[0]), int(address[1])) for *_, address in found}
     app[NETWORKS] = AllowedNetworks(settings.allowed_networks, places)
     yield

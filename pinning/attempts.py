@@ -3,19 +3,19 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Collection, Container
+from collections.abc import Awaitable, Collection, Container, Coroutine
 from typing import Final
 
 import asyncpg
 
 from pinhole.runtime.postgres import Pool
-from pinning import ledger, store
+from pinning import ledger, schedule
 from pinning.fetch import Fetcher
 from pinning.hub import Hub
 from pinning.keeper import Keeper
 from pinning.locks import lock
 from pinning.metrics import ATTEMPTS
-from pinning.store import RetryPolicy
+from pinning.schedule import RetryPolicy
 from pinning.wants import PINNED, NotKept, Outcome, Reason, Want
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Attempts:
         self._client_slots = asyncio.Semaphore(at_once)
         self._policy = policy
         self._running: dict[Want, asyncio.Task[None]] = {}
+        self._again: set[Want] = set()
         self._watchers: defaultdict[Want, set[asyncio.Future[Outcome]]] = defaultdict(set)
 
     @property
@@ -53,18 +54,35 @@ class Attempts:
         """How many wants are being attempted."""
         return len(self._running)
 
-    def begin(self, want: Want, *, written: Awaitable[Container[Want]] | None = None) -> bool:
-        """Attempt `want` now; return whether this call began it, or it was going on already.
+    def begin(self, want: Want) -> None:
+        """Attempt `want`, whose pins are written, now or after the attempt that is going on."""
+        if want in self._running:
+            # Its end may have been written before the caller's pin was there.
+            self._again.add(want)
+        else:
+            self._start(want, self._attempt(want))
 
-        `written` lets the fetch run while the pin is being written: nothing is kept before it
-        returns, and only what it contains.
+    def begin_early(self, want: Want, written: Awaitable[Container[Want]]) -> bool:
+        """Attempt `want` while its pins are being written; return whether this call began it.
+
+        Nothing is kept before `written` returns, and only what it contains.
         """
         if want in self._running:
             return False
-        task = asyncio.create_task(self._attempt(want, written))
-        self._running[want] = task
-        task.add_done_callback(lambda _: self._running.pop(want, None))
+        self._start(want, self._attempt(want, written))
         return True
+
+    def _start(self, want: Want, attempt: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(attempt)
+        self._running[want] = task
+        task.add_done_callback(lambda done: self._ended(want, done))
+
+    def _ended(self, want: Want, task: asyncio.Task[None]) -> None:
+        del self._running[want]
+        if want in self._again:
+            self._again.discard(want)
+            if not task.cancelled():
+                self._start(want, self._look_again(want))
 
     def watch(self, want: Want) -> "asyncio.Future[Outcome]":
         """Return a future of the outcome that settles `want`; cancel it to stop watching."""
@@ -94,17 +112,27 @@ class Attempts:
 
     async def stop(self) -> None:
         """Cancel what is running: its rows say what is left to do."""
+        self._again.clear()
         tasks = list(self._running.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _attempt(self, want: Want, written: Awaitable[Container[Want]] | None) -> None:
+    async def _look_again(self, want: Want) -> None:
+        """Settle the pins that an attempt overlooked, or attempt their want anew."""
+        try:
+            bound = await self.claim([want])
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            logger.warning("%s of %s: %s: %s", want.cid, want.owner, type(error).__name__, error)
+            return
+        if bound:
+            self.tell(want, PINNED)
+        else:
+            await self._attempt(want)
+
+    async def _attempt(self, want: Want, written: Awaitable[Container[Want]] | None = None) -> None:
         try:
             outcome = await self._outcome(want, written)
-            if outcome.reason is Reason.NO_LONGER_WANTED and want in self._watchers:
-                # Its last pin was deleted while another, which waits for it, was being written.
-                outcome = await self._outcome(want, None)
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             # The row could not be written: its lease ends, then a worker takes it up.
             logger.warning("%s of %s: %s: %s", want.cid, want.owner, type(error).__name__, error)
@@ -126,7 +154,7 @@ class Attempts:
             if await self.claim([want]):
                 return PINNED
             hub_is_down = why.reason is Reason.HUB_UNAVAILABLE
-            return await store.put_off(
+            return await schedule.put_off(
                 self._pool, want, why, _HUB_RETRY if hub_is_down else self._policy
             )
         return PINNED

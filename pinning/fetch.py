@@ -69,19 +69,16 @@ class Fetcher:
         if not want.cid.is_frame:
             raise NotKept(Reason.CID_CODEC, f"{want.cid} is a tree; a frame is one raw block")
         origin = await self._origins.find(want.owner)
-        if origin is None or not (origin.gateway_url or origin.addresses):
+        if origin is None or not (origin.gateway_url or _has_peer(origin)):
             raise NotKept(Reason.UNKNOWN_ORIGIN, f"no address is enrolled for {want.owner}")
         if origin.gateway_url is not None:
             try:
                 return await self._from_gateway(want, origin.gateway_url)
             except NotKept as why:
-                if why.reason is not Reason.ORIGIN_UNREACHABLE or not self._may_fall_back(origin):
+                may_fall_back = self._settings.bitswap_fallback and _has_peer(origin)
+                if why.reason is not Reason.ORIGIN_UNREACHABLE or not may_fall_back:
                     raise
         return await self._from_peer(want, origin)
-
-    def _may_fall_back(self, origin: Origin) -> bool:
-        reachable = origin.peer_id is not None and bool(origin.addresses)
-        return self._settings.bitswap_fallback and reachable
 
     async def _from_gateway(self, want: Want, url: str) -> Arrival:
         self._check_quiet(url)
@@ -117,6 +114,10 @@ class Fetcher:
             raise _unreachable(
                 f"{place} did not answer within the last {COOL_DOWN_S:g} s", tried=False
             )
+
+
+def _has_peer(origin: Origin) -> bool:
+    return origin.peer_id is not None and bool(origin.addresses)
 
 
 def _unreachable(details: str, *, tried: bool = True) -> NotKept:

@@ -94,9 +94,10 @@ class Keeper:
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, PinholeError) as error:
             problem = NotKept(Reason.HUB_UNAVAILABLE, f"not recorded: {error}", retryable=True)
             _answer(batch, dict.fromkeys(arrivals, problem))
-        except BaseException:
-            for waiting in batch:
-                waiting.answer.cancel()
+        except Exception as error:
+            # A fault of ours: nobody waits for ever, and the supervisor shows it.
+            problem = NotKept(Reason.HUB_UNAVAILABLE, f"not recorded: {error!r}", retryable=True)
+            _answer(batch, dict.fromkeys(arrivals, problem))
             raise
 
     async def _record(

@@ -1,7 +1,7 @@
 """What may be done with pins: add, replace, delete. Each leaves rows, counts and blocks agreed."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -53,21 +53,22 @@ class Pins:
         watched = {want: self._attempts.watch(want) for want in wants}
         try:
             writing = asyncio.create_task(self._write(owner, pins, durable=wait_s == 0))
-            shared: set[Want] = set()
+            begun: set[Want] = set()
             if wait_s > 0 and owner.as_camera is not None:
-                # A camera's gateway answers in about the time that the rows take.
-                shared = {w for w in wants if not self._attempts.begin(w, written=writing)}
+                # A camera's gateway answers in about the time that writing the rows takes.
+                begun = {want for want in wants if self._attempts.begin_early(want, writing)}
             written = await asyncio.shield(writing)
-            for want in written.missing:
+            for want in written.missing - begun:
                 self._attempts.begin(want)
-            outcomes = await self._wait(
-                {want: watched[want] for want in written.missing}, shared, wait_s
-            )
+            missing = [watched[want] for want in written.missing]
+            if missing and wait_s > 0:
+                await asyncio.wait(missing, timeout=wait_s)
+            pinned = {want for want in written.missing if _is_pinned(watched[want])}
         finally:
             for future in watched.values():
                 future.cancel()
         added = {
-            key: replace(pin, outcome=outcomes.get(Want(owner, key[0]), pin.outcome))
+            key: replace(pin, outcome=PINNED) if Want(owner, key[0]) in pinned else pin
             for key, pin in written.added.items()
         }
         return await self._read_late(added) if wait_s > 0 else added
@@ -84,24 +85,8 @@ class Pins:
                 added[key] = replace(pin, outcome=PINNED)
         return _Written(added, {Want(owner, cid) for cid, _ in unsettled} - here)
 
-    async def _wait(
-        self,
-        watched: Mapping[Want, "asyncio.Future[Outcome]"],
-        shared: AbstractSet[Want],
-        wait_s: float,
-    ) -> dict[Want, Outcome]:
-        """Return the outcomes of what is settled within `wait_s`."""
-        if watched and wait_s > 0:
-            await asyncio.wait(watched.values(), timeout=wait_s)
-        outcomes = {want: future.result() for want, future in watched.items() if future.done()}
-        # An attempt that others began may have written its result before our rows were there.
-        overlooked = {want for want in shared if outcomes.get(want) == PINNED}
-        if overlooked:
-            await self._attempts.claim(overlooked)
-        return outcomes
-
     async def _read_late(self, added: dict[Key, Added]) -> dict[Key, Added]:
-        """Read again what is not settled: by another process, or why it still waits."""
+        """Read again what is not pinned: why it failed or waits; another process may be at it."""
         late = [pin.requestid for pin in added.values() if not pin.outcome.is_settled]
         if not late:
             return added
@@ -159,6 +144,10 @@ async def _delete(connection: Connection, pin: StoredPin) -> None:
     if not await store.delete(connection, pin.want.owner, pin.requestid):
         raise _no_such_pin(pin.requestid)  # deleted by another call meanwhile
     await ledger.drop(connection, pin.want)
+
+
+def _is_pinned(watched: "asyncio.Future[Outcome]") -> bool:
+    return watched.done() and watched.result() == PINNED
 
 
 def _no_such_pin(requestid: UUID) -> NotFound:

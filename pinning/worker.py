@@ -6,7 +6,7 @@ from typing import Final
 
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tasks import Pulse
-from pinning import metrics, store
+from pinning import metrics, schedule
 from pinning.attempts import Attempts
 from pinning.hub import Hub
 
@@ -40,5 +40,5 @@ class Worker:
         room = MAX_RUNNING - self._attempts.running
         if room <= 0 or not self._hub.is_up:
             return
-        for want in await store.take_up(self._pool, room, self._lease):
+        for want in await schedule.take_up(self._pool, room, self._lease):
             self._attempts.begin(want)

@@ -25,6 +25,7 @@ from camera_uploader.settings import AfterTaking, FileTime
 from camera_uploader.sources.files import REFUSED, TAKEN, Folder, SeenFile, Unreadable
 from camera_uploader.sources.source import Memory, SourceLost
 from camera_uploader.sources.watching import Watch
+from pinhole.contract.errors import Unavailable
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +100,7 @@ class DirectorySource:
     def kept(self, mark: Mark) -> None:
         """Move the file to taken/ where that is wanted."""
         self._put_away(mark, TAKEN)
-        self._given.discard(mark.item)
+        self._given.discard(mark.item)  # last: until then a scan must not find it new
 
     def refused(self, mark: Mark) -> None:
         """Move the file to refused/ where that is wanted."""
@@ -208,3 +209,6 @@ class DirectorySource:
         except OSError as error:
             # It stays where it is and stays known: not taken again, not lost.
             logger.warning("%s could not be moved: %s", printable(mark.item), error.strerror)
+        except Unavailable as error:
+            # It was moved, and the memory of it remains: harmless.
+            logger.warning("%s: %s", printable(mark.item), error.details)

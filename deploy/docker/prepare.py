@@ -24,11 +24,16 @@ from pinhole.runtime.postgres import create_pool
 from pinhole.runtime.settings import read_secret_file
 from pinhole.stack.access import GRANTS
 
+# The others of the stack's grants are for its own commands.
+SERVICES = ("dashboard", "yolo")
+
 
 async def keep_service_tokens(dsn: str, secrets_dir: Path, tokens_file: Path) -> None:
     """Enter the services' tokens, each read from the secret named like its variable."""
     async with await create_pool(dsn, max_size=1) as pool:
         for grant in GRANTS:
+            if grant.holder not in SERVICES:
+                continue
             secret = read_secret_file(secrets_dir / grant.variable.lower())
             await token_admin.keep_token(pool, grant.token_name, secret, grant.scopes)
         await tokens.export_tokens(pool, Scope.INFERENCE, tokens_file)

@@ -1,5 +1,6 @@
 """The secrets by which the stack's parts know one another, made at the first start."""
 
+import asyncio
 import secrets
 from dataclasses import dataclass
 
@@ -69,9 +70,8 @@ def make_secrets(topology: Topology) -> None:
 async def make_valid(pool: Pool, topology: Topology) -> None:
     """Enter the tokens in the table, and tell the detector whom it may answer."""
     for grant in GRANTS:
-        await token_admin.keep_token(
-            pool, grant.token_name, secret_of(topology, grant), grant.scopes
-        )
+        secret = await asyncio.to_thread(secret_of, topology, grant)
+        await token_admin.keep_token(pool, grant.token_name, secret, grant.scopes)
     await export(pool, topology)
 
 

@@ -3,17 +3,18 @@
 import asyncio
 import json
 import os
-import sys
 from hashlib import sha256
 from typing import Any
 
-from pinhole.stack import access
+from pinhole.stack import access, secret_files
 from pinhole.stack.failure import StackFailure
 from pinhole.stack.progress import Report
-from pinhole.stack.topology import SITE, Camera, Topology
+from pinhole.stack.topology import SITE, Camera, Topology, python_module
 
 FIRST_ADMINISTRATOR = "admin"
 _COMMAND_TIMEOUT_S = 30.0
+# Kept in the one-time password's place once nobody needs that any more.
+_CHANGED = ""
 
 
 async def enrol(topology: Topology, camera: Camera, report: Report) -> None:
@@ -23,22 +24,42 @@ async def enrol(topology: Topology, camera: Camera, report: Report) -> None:
         StackFailure: The dashboard's command refused; its words are in the details.
 
     """
-    arguments = (
-        *("cameras", "add", SITE, camera.name),
-        *("--public-key", str(access.camera_key(topology.layout, camera))),
+    key = await asyncio.to_thread(access.camera_key, topology.layout, camera)
+    words = (
+        *("cameras", "add", SITE, camera.name, "--public-key", str(key), "--json"),
         *("--peer-id", camera.node.peer_id, "--gateway-url", camera.node.gateway_url),
         *(part for address in camera.node.as_peer().addresses for part in ("--address", address)),
-        "--json",
     )
     # A command takes a second of Python's start: it is not repeated while nothing has changed.
     receipt = topology.layout.camera_dir(camera.name) / "enrolled"
-    digest = sha256("\0".join(arguments).encode()).hexdigest()
-    if receipt.exists() and receipt.read_text() == digest:
+    digest = sha256("\0".join(words).encode()).hexdigest()
+    if await asyncio.to_thread(secret_files.read, receipt) == digest:
         return
-    await dashboard_command(topology, *arguments)
-    receipt.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    receipt.write_text(digest)
+    await dashboard_command(topology, *words)
+    await asyncio.to_thread(secret_files.write, receipt, digest)
     report(f"{camera.program_name} is enrolled as {SITE}/{camera.name}")
+
+
+async def first_administrator(topology: Topology) -> str | None:
+    """Make the first administrator; return the one-time password while it still opens the page.
+
+    Raises:
+        StackFailure: The dashboard's command refused.
+
+    """
+    file = topology.layout.secrets_dir("pinhole") / "one_time_password"
+    kept = await asyncio.to_thread(secret_files.read, file)
+    if kept == _CHANGED:
+        return None
+    answer = await dashboard_command(topology, "users", "add-admin", FIRST_ADMINISTRATOR, "--json")
+    if answer["created"]:
+        password: str = answer["password"]
+        await asyncio.to_thread(secret_files.write, file, password)
+        return password
+    if not answer["must_change_password"]:
+        await asyncio.to_thread(secret_files.write, file, _CHANGED)
+        return None
+    return kept
 
 
 async def dashboard_command(topology: Topology, *arguments: str) -> Any:  # noqa: ANN401 - JSON
@@ -49,7 +70,7 @@ async def dashboard_command(topology: Topology, *arguments: str) -> Any:  # noqa
 
     """
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "dashboard_gateway", *arguments),
+        *python_module("dashboard_gateway", *arguments),
         env={**os.environ, **topology.dashboard().env},
         cwd=topology.layout.home,
         stdin=asyncio.subprocess.DEVNULL,
@@ -66,9 +87,3 @@ async def dashboard_command(topology: Topology, *arguments: str) -> Any:  # noqa
         what = " ".join(arguments[:2])
         raise StackFailure(f"dashboard {what} failed: {complaint.decode(errors='replace').strip()}")
     return json.loads(said)
-
-
-async def first_administrator(topology: Topology) -> str | None:
-    """Return the first administrator's one-time password while it still opens the page."""
-    del topology
-    return None

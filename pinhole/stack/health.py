@@ -43,17 +43,18 @@ async def until_well(urls: Mapping[str, str], report: Report) -> None:
 
     """
     started_at = reported_at = time.monotonic()
-    while problems := await _problems(urls):
+    while said := await problems(urls):
         now = time.monotonic()
-        said = "; ".join(f"{name}: {what}" for name, what in problems.items())
+        sentence = "; ".join(f"{name}: {what}" for name, what in said.items())
         if now - started_at > _WELL_WITHIN_S:
-            raise StackFailure(f"not well after {_WELL_WITHIN_S:.0f} s: {said}")
+            raise StackFailure(f"not well after {_WELL_WITHIN_S:.0f} s: {sentence}")
         if now - reported_at > _REPORT_EVERY_S:
             reported_at = now
-            report(f"waiting for {said}")
+            report(f"waiting for {sentence}")
         await asyncio.sleep(_POLL_S)
 
 
-async def _problems(urls: Mapping[str, str]) -> dict[str, str]:
+async def problems(urls: Mapping[str, str]) -> dict[str, str]:
+    """Return what those services that are not well say, by name."""
     answers = await asyncio.gather(*(asyncio.to_thread(problem, url) for url in urls.values()))
-    return {name: said for name, said in zip(urls, answers, strict=True) if said is not None}
+    return {name: what for name, what in zip(urls, answers, strict=True) if what is not None}

@@ -41,10 +41,7 @@ class PostgresServer:
     @property
     def socket_dir(self) -> Path:
         """The directory of the socket: the data's own, or a short one where that is too long."""
-        if len(os.fsencode(self.data_dir)) <= _SOCKET_DIR_LIMIT_BYTES:
-            return self.data_dir
-        name = hashlib.sha256(os.fsencode(self.data_dir)).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"pinhole-{os.geteuid()}-{name}"
+        return socket_dir_of(self.data_dir)
 
     @property
     def dsn(self) -> str:
@@ -115,6 +112,14 @@ class PostgresServer:
         statement = f'CREATE DATABASE "{self.database}";\n'
         _run("postgres", "--single", "-D", str(fresh), "postgres", stdin=statement)
         fresh.rename(self.data_dir)
+
+
+def socket_dir_of(data_dir: Path) -> Path:
+    """Return where the socket of the cluster in `data_dir` is."""
+    if len(os.fsencode(data_dir)) <= _SOCKET_DIR_LIMIT_BYTES:
+        return data_dir
+    name = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"pinhole-{os.geteuid()}-{name}"
 
 
 def binary(name: str) -> Path:

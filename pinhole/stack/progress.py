@@ -1,5 +1,6 @@
 """Lines that say what is being done and how long it took, for a person who waits."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ class Progress:
         return time.monotonic() - self._started_at
 
     def __call__(self, line: str) -> None:
-        """Print `line` now."""
-        sys.stdout.write(f"{self.elapsed_s:6.1f} s  {line}\n")
-        sys.stdout.flush()
+        """Print `line` now; a reader that has gone (`| head`, a closed terminal) ends nothing."""
+        with contextlib.suppress(OSError, ValueError):
+            sys.stdout.write(f"{self.elapsed_s:6.1f} s  {line}\n")
+            sys.stdout.flush()

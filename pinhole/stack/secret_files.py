@@ -18,6 +18,14 @@ def kept(path: Path, make: Callable[[], str]) -> str:
         return secret
 
 
+def read(path: Path) -> str | None:
+    """Return the secret in `path`, or None where there is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+
+
 def write(path: Path, secret: str) -> None:
     """Replace the secret in `path`."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

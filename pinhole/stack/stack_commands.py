@@ -11,6 +11,7 @@ from pinhole.runtime.commands import Commands
 from pinhole.stack import log_files, run_state, status
 from pinhole.stack.failure import StackFailure
 from pinhole.stack.layout import Layout
+from pinhole.stack.postgres_server import socket_dir_of
 
 _POLL_S = 0.1
 _DOWN_WITHIN_S = 90.0
@@ -105,6 +106,8 @@ def delete_all(arguments: argparse.Namespace) -> int:
     if run_state.is_running(layout):
         _stop(layout)
     shutil.rmtree(layout.home)
+    # Below a long path the socket has a directory of its own, elsewhere.
+    shutil.rmtree(socket_dir_of(layout.postgres_dir), ignore_errors=True)
     sys.stdout.write(f"deleted {layout.home}\n")
     return 0
 

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from pathlib import Path
 
 from pinhole.stack.kubo_node import KuboNode
@@ -65,15 +64,17 @@ class Topology:
         return tokens_file(self.layout)
 
     @property
-    def health_urls(self) -> dict[str, str]:
+    def service_health_urls(self) -> dict[str, str]:
         """Where each service tells how it is, by the name of its program."""
-        ports = {
-            "pinning": self.pinning_port,
-            "yolo": self.yolo_port,
-            "dashboard": self.page_port,
-        }
-        ports |= {camera.program_name: camera.health_port for camera in self.cameras}
+        ports = {"pinning": self.pinning_port, "yolo": self.yolo_port, "dashboard": self.page_port}
         return {name: f"{_url(port)}/healthz" for name, port in ports.items()}
+
+    @property
+    def camera_health_urls(self) -> dict[str, str]:
+        """Where each camera tells how it is, by the name of its program."""
+        return {
+            camera.program_name: f"{_url(camera.health_port)}/healthz" for camera in self.cameras
+        }
 
     def pinning(self) -> Program:
         """Return the pinning service."""
@@ -139,7 +140,7 @@ class Topology:
             settings["CAMERA_FPS"] = str(fps)
         return Program(
             name=camera.program_name,
-            argv=(sys.executable, "-m", "camera_uploader"),
+            argv=python_module("camera_uploader"),
             env=settings,
             cwd=self.layout.home,
             log=self.layout.log(camera.program_name),
@@ -150,7 +151,7 @@ class Topology:
         prefix = "DASHBOARD" if name == "dashboard" else name.upper()
         return Program(
             name=name,
-            argv=(sys.executable, "-m", module),
+            argv=python_module(module),
             env={
                 f"{prefix}_HOST": LOOPBACK,
                 f"{prefix}_PORT": str(port),
@@ -161,6 +162,14 @@ class Topology:
             log=self.layout.log(name),
             ready=answers(port, "/healthz"),
         )
+
+
+def python_module(name: str, *arguments: str) -> tuple[str, ...]:
+    """Return the words that run a module with this Python.
+
+    -P: the working directory is no place for modules; the stack's home has a folder `secrets`.
+    """
+    return (sys.executable, "-P", "-m", name, *arguments)
 
 
 def tokens_file(layout: Layout) -> Path:
@@ -175,11 +184,12 @@ def answers(port: int, path: str) -> Callable[[], bool]:
         connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_PROBE_TIMEOUT_S)
         try:
             connection.request("GET", path)
-            return connection.getresponse().status < HTTPStatus.INTERNAL_SERVER_ERROR
+            connection.getresponse()
         except (OSError, http.client.HTTPException):
             return False
         finally:
             connection.close()
+        return True
 
     return probe
 

@@ -106,7 +106,10 @@ class Stack:
         return (page, f"log in as {name} with the one-time password {password}", ending)
 
     async def watch_for_boxes(self) -> None:
-        """Say when the first frame of this run is on the page with boxes in it."""
+        """Say when the first frame of this run is on the page with boxes in it, or what is amiss.
+
+        A camera that cannot reach its source is no reason to stop the others: it goes on trying.
+        """
         if not self.topology.cameras:
             return
         token = await asyncio.to_thread(access.secret_of, self.topology, access.PAGE)
@@ -114,6 +117,8 @@ class Stack:
             self.topology.page_url, token, self._started_at, within_s=_BOXES_WITHIN_S
         ):
             self._report("the first boxes are on the page")
+        for name, said in (await health.problems(self.topology.camera_health_urls)).items():
+            self._report(f"{name}: {said}")
 
     async def publish(self) -> None:
         """Write what is known of the run whenever it changes, until cancelled."""
@@ -134,7 +139,7 @@ class Stack:
             await self._start_all()
         except ExceptionGroup as group:
             raise _cause(group) from group
-        await health.until_well(self.topology.health_urls, self._report)
+        await health.until_well(self.topology.service_health_urls, self._report)
         self._ready = True
         self._mark_changed()
 
@@ -153,7 +158,9 @@ class Stack:
             hub = group.create_task(self._start_hub())
             group.create_task(start(self.topology.yolo()))
             pinning = group.create_task(_after((database, hub), self._start_pinning))
-            dashboard = group.create_task(_after((database,), self._start_dashboard))
+            page = partial(start, self.topology.dashboard())
+            dashboard = group.create_task(_after((database,), page))
+            group.create_task(_after((dashboard,), self._make_administrator))
             for camera in self.topology.cameras:
                 node = group.create_task(_after((hub,), partial(self._start_node, camera)))
                 needed = (pinning, dashboard, node)
@@ -174,8 +181,7 @@ class Stack:
         await asyncio.to_thread(hub.prepare, self._swarm_key())
         await self.processes.start(hub.program())
 
-    async def _start_dashboard(self) -> None:
-        await self.processes.start(self.topology.dashboard())
+    async def _make_administrator(self) -> None:
         self._one_time_password = await enrol.first_administrator(self.topology)
 
     async def _start_node(self, camera: Camera) -> None:
@@ -199,7 +205,7 @@ class Stack:
             url=self.topology.page_url,
             dsn=self.topology.dsn,
             ready=self._ready,
-            health_urls=self.topology.health_urls,
+            health_urls=self.topology.service_health_urls | self.topology.camera_health_urls,
             programs=self.processes.standings,
         )
 

@@ -25,7 +25,8 @@ def register(commands: Commands) -> None:
         "up",
         help="run everything on this machine",
         description="Starts PostgreSQL, private Kubo nodes, every service and the cameras; "
-        f"Ctrl-C stops them. The state is kept in .pinhole, or where {HOME_VARIABLE} says.",
+        f"Ctrl-C stops them. The state is kept in .pinhole here or above, or "
+        f"where {HOME_VARIABLE} says.",
     )
     parser.add_argument(
         "--source",
@@ -77,7 +78,7 @@ def _start_behind(layout: Layout, options: Options) -> int:
     log.parent.mkdir(exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - this very command again
-            (sys.executable, "-m", "pinhole.cli", "up", *_words(options)),
+            (sys.executable, "-P", "-m", "pinhole.cli", "up", *_words(options)),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

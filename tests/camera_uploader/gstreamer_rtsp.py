@@ -1,16 +1,21 @@
-"""GStreamer's RTSP server, run by the system's Python: `gstreamer_rtsp.py jpeg|h264 WxH FPS [PASSWORD]`.
+"""GStreamer's RTSP server, run by the system's Python.
 
-It prints the port that it listens on. Needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0,
+`gstreamer_rtsp.py jpeg|h264 WIDTHxHEIGHT FPS [PASSWORD]` prints the port that it listens on. It
+needs Debian's python3-gi, gir1.2-gst-rtsp-server-1.0,
 gstreamer1.0-plugins-good (jpegenc) and -ugly (x264enc).
 """
 
 import sys
 
-import gi
+import gi  # type: ignore[import-not-found]
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
+from gi.repository import (  # type: ignore[import-not-found]  # noqa: E402
+    GLib,
+    Gst,
+    GstRtspServer,
+)
 
 ENCODERS = {
     "jpeg": "jpegenc ! rtpjpegpay name=pay0 pt=26",
@@ -27,7 +32,7 @@ def main(codec: str, size: str, fps: str, password: str | None = None) -> None:
     server.set_address("127.0.0.1")
     server.set_service("0")
     factory = GstRtspServer.RTSPMediaFactory()
-    factory.set_shared(True)  # noqa: FBT003 - GStreamer's signature
+    factory.set_shared(True)
     factory.set_launch(
         f"( videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width={width},"
         f"height={height},framerate={fps}/1 ! {ENCODERS[codec]} )"
@@ -51,7 +56,7 @@ def _guard(
     server.set_auth(auth)
     permissions = GstRtspServer.RTSPPermissions()
     for permission in ("media.factory.access", "media.factory.construct"):
-        permissions.add_permission_for_role("viewer", permission, True)  # noqa: FBT003
+        permissions.add_permission_for_role("viewer", permission, True)
     factory.set_permissions(permissions)
 
 

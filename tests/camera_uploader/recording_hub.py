@@ -6,6 +6,7 @@ dashboard does: signature and timestamp, the event's form, its place in the chai
 """
 
 import json
+import ssl
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -260,14 +261,18 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(hub: RecordingHub, port: int = 0) -> Iterator[str]:
+def serving(
+    hub: RecordingHub, port: int = 0, *, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """Serve `hub` on loopback and give its URL."""
     handler = type("Handler", (_Handler,), {"hub": hub})
     server = _Server(("127.0.0.1", port), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"http{'s' if tls else ''}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

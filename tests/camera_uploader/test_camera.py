@@ -1,15 +1,20 @@
 """The whole camera: a real node, a real spool, a hub over HTTP."""
 
+import os
+import threading
 import urllib.request
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from camera_uploader.app import Camera
 from camera_uploader.health import HealthUnavailable
 from camera_uploader.node import Node
-from camera_uploader.spool.database import SpoolUnusable, read_only
+from camera_uploader.spool.database import SpoolUnavailable, SpoolUnusable, read_only
+from camera_uploader.spool.events import Events, Spooled
+from camera_uploader.spool.items import Items
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
 from pinhole.contract.receipt import Wanted
 from pinhole.stack.kubo_node import KuboNode
@@ -334,3 +339,69 @@ def test_a_part_that_fails_is_restarted_and_seen(edge: Edge, wait_until: WaitUnt
 
     edge.arrived(1)
     wait_until(lambda: camera.parts["capture"].problem is None)
+
+
+def test_a_spool_that_is_full_when_a_file_is_put_away_doubles_nothing(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    def full(*_: object) -> None:
+        raise SpoolUnavailable("database or disk is full")
+
+    monkeypatch.setattr(Items, "forget", full)
+    edge.put("a.jpg", jpeg(1))
+    edge.put("b.jpg", jpeg(2))
+    edge.run(directory_after="move")
+
+    edge.arrived(2)
+    wait_until(lambda: sorted(p.name for p in edge.watched.iterdir()) == ["taken"])
+    heard = len(edge.hub.statuses)
+    wait_until(lambda: len(edge.hub.statuses) >= heard + 3)
+    assert len(edge.hub.frames) == 2
+
+
+def test_a_full_disk_holds_pictures_back_and_loses_none(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, wait_until: WaitUntil
+) -> None:
+    real, room = Events.append, threading.Event()
+
+    def append(events: Events, *arguments: Any) -> Spooled:
+        if not room.is_set():
+            raise SpoolUnavailable("database or disk is full")
+        return real(events, *arguments)
+
+    monkeypatch.setattr(Events, "append", append)
+    camera = edge.run()
+    for number in range(5):
+        edge.put(f"{number}.jpg", jpeg(number))
+    wait_until(lambda: "disk is full" in camera.parts["store"].state)
+    room.set()
+
+    edge.arrived(5)
+
+    assert edge.hub.chain_problems() == []
+    assert len(set(edge.hub.cids())) == 5
+
+
+@pytest.mark.parametrize(("failures", "stored"), [(1, 2), (3, 1)])
+def test_what_nobody_thought_of_is_tried_again_and_does_not_block_the_next_for_ever(
+    edge: Edge, monkeypatch: pytest.MonkeyPatch, failures: int, stored: int
+) -> None:
+    monkeypatch.setattr("camera_uploader.workers.RESTART_DELAY_S", 0.01)
+    real, left = Node.pin, iter(range(failures))
+
+    def pin(node: Node, cid: Cid) -> None:
+        if next(left, None) is not None:
+            raise RuntimeError("what nobody thought of")
+        real(node, cid)
+
+    monkeypatch.setattr(Node, "pin", pin)
+    edge.put("a.jpg", jpeg(1))
+    os.utime(edge.watched / "a.jpg", (1, 1))
+    edge.put("b.jpg", jpeg(2))
+    camera = edge.run(health_port=0)
+
+    edge.arrived(stored)
+
+    assert edge.hub.cids()[-1] == Cid.of(jpeg(2))
+    refused = [entry["reason"] for entry in _status(camera)["refused"]]  # type: ignore[attr-defined]
+    assert refused == ["FAILED"] * (2 - stored)

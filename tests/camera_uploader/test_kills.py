@@ -70,17 +70,17 @@ def test_a_camera_killed_right_there_loses_and_doubles_nothing(
     pictures = {f"{number}.jpg": jpeg(number) for number in range(6)}
     for name, data in pictures.items():
         edge.put(name, data)
-    killed = edge.process(directory_after="move")
+    environment = edge.process(directory_after="move").environment
     result = subprocess.run(
         (sys.executable, _STEPS, point, when, "3"),
-        env={**os.environ, **killed.environment, "PYTHONPATH": str(Path.cwd())},
+        env={**os.environ, **environment, "PYTHONPATH": str(Path.cwd())},
         check=False,
         capture_output=True,
         timeout=60,
     )
     assert result.returncode == -signal.SIGKILL, result.stderr.decode()
 
-    killed.start()
+    edge.run(directory_after="move")
 
     _check_everything_arrived(edge, pictures)
     wait_until(lambda: sorted(p.name for p in edge.watched.iterdir()) == ["taken"])

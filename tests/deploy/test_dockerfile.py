@@ -1,6 +1,11 @@
 """The image: every target is hash-locked, runs as nobody special, and says how it is."""
 
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -72,3 +77,22 @@ def test_what_is_copied_is_in_the_build_context() -> None:
             for source in words[:-1]:
                 assert any(source.rstrip("/").startswith(part) for part in kept), source
                 assert (ROOT / source).exists(), source
+
+
+def test_the_wheel_holds_every_file_of_the_packages(tmp_path: Path) -> None:
+    """Templates, scripts and migrations are no modules: setuptools leaves out what is not named."""
+    context = tmp_path / "context"
+    context.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (context / name).write_bytes((ROOT / name).read_bytes())
+    wanted = set()
+    for package in sorted({*SERVICES.values(), "pinhole"}):
+        leave_out = shutil.ignore_patterns("__pycache__", "*.pyc", ".*")
+        shutil.copytree(ROOT / package, context / package, ignore=leave_out)
+        files = (path for path in (context / package).rglob("*") if path.is_file())
+        wanted |= {str(path.relative_to(context)) for path in files}
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--wheel-dir", tmp_path, "."], cwd=context, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        assert wanted - set(archive.namelist()) == set()

@@ -31,7 +31,7 @@ class Start:
         given.write_text(dsn)
 
     def prepare(self, *arguments: str, **variables: str) -> str:
-        return subprocess.run(
+        done = subprocess.run(
             [sys.executable, SCRIPT, *arguments],
             env={
                 **os.environ,
@@ -39,10 +39,12 @@ class Start:
                 "PINHOLE_TOKENS_FILE": str(self.tokens_file),
                 **variables,
             },
-            check=True,
+            check=False,
             capture_output=True,
             text=True,
-        ).stdout
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def secret(self, name: str) -> bytes:
         return hash_of((self.secrets_dir / name).read_text())

@@ -70,7 +70,7 @@ async def test_without_waiting_the_answer_is_queued_and_the_pin_follows(
 
 
 async def test_the_same_new_frame_asked_for_by_many_at_once_is_pinned_for_all(
-    dispatcher: Caller, gate_a: str, camera_rpc: KuboRpc, pool: Pool
+    dispatcher: Caller, gate_a: str, camera_rpc: KuboRpc, pool: Pool, eventually: Eventually
 ) -> None:
     cid = await camera_rpc.block_put(frame())
     answers = await asyncio.gather(
@@ -78,7 +78,13 @@ async def test_the_same_new_frame_asked_for_by_many_at_once_is_pinned_for_all(
     )
     assert {result.status for (result,) in answers} == {Status.PINNED}
     assert len({result.requestid for (result,) in answers}) == 20
-    assert await pool.fetchval("SELECT count(*) FROM pinning.pins WHERE status = 'pinned'") == 20
+    assert await pool.fetchval("SELECT count(*) FROM pinning.pins") == 20
+
+    async def are_settled() -> bool:
+        """Rows that were written at an attempt's very end are settled right after it."""
+        return bool(await pool.fetchval("SELECT bool_and(status = 'pinned') FROM pinning.pins"))
+
+    await eventually(are_settled)
 
 
 async def test_pins_of_one_owner_never_share_an_instant(

@@ -46,9 +46,12 @@ async def test_a_frame_that_its_camera_does_not_have_fails_and_the_others_are_pi
     assert (bad.status, bad.reason, bad.retryable) == (Status.FAILED, "NOT_AT_ORIGIN", False)
 
 
-async def test_an_unknown_cameras_frame_fails_without_any_request(dispatcher: Caller) -> None:
-    (result,) = await dispatcher.pin("nobody", [Cid.of(frame())])
-    assert (result.status, result.reason) == (Status.FAILED, "UNKNOWN_ORIGIN")
+async def test_a_camera_without_an_address_fails_without_any_request(dispatcher: Caller) -> None:
+    await dispatcher.enrol("nowhere", Origin(peer_id="12D3KooWNowhere"))
+    await dispatcher.enrol("nameless", Origin(addresses=["/ip4/127.0.0.1/tcp/4001"]))
+    for camera in ("unknown", "nowhere", "nameless"):
+        (result,) = await dispatcher.pin(camera, [Cid.of(frame())])
+        assert (result.status, result.reason) == (Status.FAILED, "UNKNOWN_ORIGIN"), camera
 
 
 async def test_a_camera_has_frames_and_no_trees(dispatcher: Caller, gate_a: str) -> None:

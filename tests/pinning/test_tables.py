@@ -1,6 +1,7 @@
 """The tables: made twice without harm, doubles forbidden, hot statements on their indexes."""
 
 import json
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import pytest
 from pinhole.contract.cid import Cid
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import Pool
-from pinning import ledger, listing, store
+from pinning import ledger, listing, schedule
 
 
 def test_migrations_run_twice_change_nothing(empty_postgres_dsn: str) -> None:
@@ -88,8 +89,8 @@ async def test_hot_statements_use_their_indexes_when_the_tables_are_filled(pool:
     await pool.execute(FILL)
     await pool.execute("ANALYZE pinning.pins, pinning.blocks, pinning.bindings")
     owner = "camera:harbour/gate-1"
-    lease = store.timedelta(seconds=30)
-    assert await _nodes(pool, store.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
+    lease = timedelta(seconds=30)
+    assert await _nodes(pool, schedule.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
     assert await _nodes(pool, ledger.RELEASING, 32) == {"blocks_releasing"}
     assert await _nodes(pool, ledger.LET_GO, CID) == {"blocks_pkey", "bindings_pkey"}
     assert await _nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {

@@ -13,7 +13,36 @@ function fit(svg) {
   const scales = [svg.clientWidth / width, svg.clientHeight / height];
   const isCover = svg.getAttribute("preserveAspectRatio").endsWith("slice");
   const scale = isCover ? Math.max(...scales) : Math.min(...scales);
-  if (scale > 0) svg.style.setProperty("--unit", (1 / scale).toFixed(3));
+  if (!(scale > 0)) return;
+  svg.style.setProperty("--unit", (1 / scale).toFixed(3));
+  declutter(svg, 1 / scale);
+}
+
+// A crowd far away is many small boxes: only labels that cover no other are shown, those of large
+// boxes first (they are drawn first). Zooming in makes room, and the rest appear.
+function declutter(svg, unit) {
+  const style = getComputedStyle(svg);
+  const size = unit * Number(style.getPropertyValue("--tag") || 1)
+    / Number(style.getPropertyValue("--zoom") || 1);
+  const placed = [];
+  for (const box of svg.querySelectorAll(".box")) {
+    const tag = box.querySelector(".tag");
+    const at = tag.parentElement.transform.baseVal[0].matrix;
+    const { x, y, width, height } = tag.firstElementChild;
+    const left = at.e + x.baseVal.value * size;
+    const top = at.f + y.baseVal.value * size;
+    const area = {
+      left, top, right: left + width.baseVal.value * size, bottom: top + height.baseVal.value * size,
+    };
+    const isCovering = placed.some((other) => area.left < other.right && other.left < area.right
+      && area.top < other.bottom && other.top < area.bottom);
+    box.classList.toggle("unlabelled", isCovering);
+    if (!isCovering) placed.push(area);
+  }
+}
+
+export function refitBoxes(root) {
+  for (const svg of root.querySelectorAll("svg.boxes")) fit(svg);
 }
 
 // Frames from senders that did not say their size: the picture itself knows.

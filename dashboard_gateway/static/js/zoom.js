@@ -1,5 +1,6 @@
 // Zoom and pan of one picture: wheel, pinch, double click, buttons, + - 0.
 import Panzoom from "../vendor/panzoom.js";
+import { refitBoxes } from "./boxes.js";
 import { onKey } from "./keys.js";
 
 const MOST = 16;
@@ -26,6 +27,7 @@ export function attachZoom(article) {
   canvas.addEventListener("panzoomchange", (event) => {
     const zoomed = event.detail.scale > 1.01;
     canvas.style.setProperty("--zoom", event.detail.scale.toFixed(3));
+    refitBoxes(canvas);
     canvas.style.cursor = zoomed ? "grab" : "default";
     // At rest a finger scrolls the page; zoomed in, it moves the picture.
     canvas.style.touchAction = canvas.parentElement.style.touchAction = zoomed ? "none" : "pan-y";

@@ -12,7 +12,6 @@ from pgqueuer.adapters.persistence.queries import Queries
 from dashboard_gateway import queue
 from dashboard_gateway.backoff import LONGEST_S, delay_s
 from dashboard_gateway.coalesce import Coalescer
-from dashboard_gateway.notices import frame_ids_of, payloads_of
 from pinhole.runtime.postgres import Pool
 from tests.dashboard_gateway.receiving.sending import count
 
@@ -49,13 +48,6 @@ async def test_job_that_is_rolled_back_was_never_there(pool: Pool) -> None:
         await queue.enqueue_frames(connection, [[1]])
         await transaction.rollback()
     assert await count(pool, "SELECT count(*) FROM dashboard.pgqueuer") == 0
-
-
-def test_notices_name_every_frame_and_fit_into_8000_bytes() -> None:
-    ids = [2**63 - 1 - n for n in range(1000)]
-    payloads = payloads_of(ids)
-    assert [frame_id for payload in payloads for frame_id in frame_ids_of(payload)] == ids
-    assert max(len(payload) for payload in payloads) < 8000
 
 
 def test_delays_double_and_stay_within_their_bound() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from dashboard_gateway import cameras, settlement
 from dashboard_gateway.cameras import Camera, Enrolment
 from dashboard_gateway.deliveries import Delivery, Reading
-from dashboard_gateway.intake import take_in
+from dashboard_gateway.intake import Intake
 from dashboard_gateway.settlement import merged
 from dashboard_gateway.sorting import Taken
 from pinhole.contract.cid import Cid
@@ -88,7 +88,7 @@ def delivery(camera: Camera, events: Iterable[JsonObject]) -> Delivery:
 
 async def taken_in(pool: Pool, camera: Camera, events: Iterable[JsonObject]) -> Taken:
     async with pool.acquire() as connection, connection.transaction():
-        (taken,) = await take_in(connection, [delivery(camera, events)], timedelta(days=30))
+        (taken,) = await Intake(timedelta(days=30)).take_in(connection, [delivery(camera, events)])
     return taken
 
 

@@ -1,6 +1,7 @@
 """The hub's gateway: real Kubo for what it says, scripted answers for what it never would."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
@@ -100,14 +101,18 @@ WHOLE = OK + b"Content-Length: 9\r\n\r\n" + BODY
 
 @pytest.mark.parametrize("cut", [10, len(WHOLE) - len(BODY), len(WHOLE) - 3])
 async def test_an_answer_in_pieces_is_put_together(cut: int) -> None:
+    ended = asyncio.Event()
+
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(WHOLE[:cut])
         await writer.drain()
         await asyncio.sleep(0)
         writer.write(WHOLE[cut:])
-        await reader.read()  # until the other side closes
+        with contextlib.suppress(ConnectionError):
+            await reader.read()  # until the other side closes
         writer.close()
+        ended.set()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     async with server:
@@ -115,6 +120,7 @@ async def test_an_answer_in_pieces_is_put_together(cut: int) -> None:
         hub = HubGateway(f"http://127.0.0.1:{port}", connections=1)
         assert await hub.fetch(Cid.of(BODY), timeout_s=5) == BODY
         hub.close()
+        await ended.wait()
 
 
 async def test_a_connection_that_was_closed_while_idle_is_replaced() -> None:
@@ -128,7 +134,8 @@ async def test_a_hub_that_never_answers_times_out_and_is_asked_anew() -> None:
     silent = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()  # until the other side gives up
+        with contextlib.suppress(ConnectionError):
+            await reader.read()  # until the other side gives up
         writer.close()
         silent.set()
 

@@ -24,7 +24,8 @@ ALL = Viewer("root", Role.ADMIN, None)
 
 
 def wanted(query: str) -> FrameFilter:
-    return FrameFilter.of(MultiDict(pair.split("=", 1) for pair in query.split("&") if pair))
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return FrameFilter.of(MultiDict((name, value) for name, _, value in pairs))
 
 
 async def found(pool: Pool, query: str = "", viewer: Viewer = ALL) -> list[int]:
@@ -119,13 +120,13 @@ async def test_pages_hold_every_frame_once_in_both_directions(
     assert [row["frame_id"] for row in back] == expected[-2::-1]
 
 
-@given(st.datetimes(timezones=st.just(UTC)), st.integers(1, 2**62))
+@given(st.datetimes(timezones=st.just(UTC)), st.integers(1, 10**18 - 1))
 def test_a_cursor_is_read_back_as_it_was_written(at: datetime, frame_id: int) -> None:
     cursor = Cursor(at, frame_id)
     assert Cursor.parse(str(cursor)) == cursor
 
 
-@pytest.mark.parametrize("text", ["", "1", "a-b", "1-2-3", "9" * 17 + "-1", "1-" + "9" * 19, "١-١"])
+@pytest.mark.parametrize("text", ["", "1", "a-b", "1-2-3", "9" * 18 + "-1", "1-" + "9" * 19, "²-1"])
 def test_a_cursor_that_was_not_made_here_is_refused(text: str) -> None:
     with pytest.raises(BadCursor):
         Cursor.parse(text)

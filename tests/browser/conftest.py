@@ -1,0 +1,71 @@
+"""A real Chromium in front of a real dashboard."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+from dashboard_gateway.viewers import Role
+from tests.dashboard_gateway.showing.conftest import (
+    Client,
+    StartDashboard,
+    gallery,
+    showing,
+    start_showing,
+)
+from tests.support.gallery import Gallery
+
+__all__ = ["StartDashboard", "gallery", "showing", "start_showing"]
+
+OpenPage = Callable[..., Awaitable[Page]]
+# Root may not use Chromium's sandbox; the browser talks to this machine only.
+_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--no-first-run",
+)
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    """Run Debian's Chromium, or the one that Playwright brought."""
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    async with async_playwright() as playwright:
+        if executable is None and not os.path.exists(playwright.chromium.executable_path):  # noqa: ASYNC240, PTH110
+            if os.environ.get("CI"):
+                pytest.fail("there is no Chromium: apt-get install chromium")
+            pytest.skip("there is no Chromium: apt-get install chromium")
+        browser = await playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def open_page(browser: Browser, showing: Client, gallery: Gallery) -> AsyncIterator[OpenPage]:
+    """Open pages as an administrator who is logged in; fail for any error on the console."""
+    problems: list[str] = []
+    secret = (await gallery.add_session("root", Role.ADMIN))["Cookie"].partition("=")
+
+    async def open_(path: str, *, log_in: bool = True, width: int = 1280, **options: Any) -> Page:
+        base = str(showing.make_url("/")).rstrip("/")
+        context = await browser.new_context(
+            base_url=base, viewport={"width": width, "height": 800}, **options
+        )
+        if log_in:
+            await context.add_cookies([{"name": secret[0], "value": secret[2], "url": base}])
+        page = await context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on(
+            "console", lambda said: problems.append(said.text) if said.type == "error" else None
+        )
+        await page.goto(path)
+        return page
+
+    yield open_
+    assert not problems
