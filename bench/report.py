@@ -42,6 +42,9 @@ def as_markdown(machine: Machine, families: Families, at: datetime) -> str:
     parts = [_HEAD.format(day=f"{at:%Y-%m-%d}", **machine.as_json())]
     for name, figures in families.items():
         parts.append(f"\n## {name}\n\n")
+        if not figures:
+            parts.append("Could not be measured in this run.\n")
+            continue
         parts.append("| | value | p50 | p99 | server's cpu | beside | ratio | budget | met |\n")
         parts.append("|---|--:|--:|--:|--:|---|--:|---|---|\n")
         parts += [f"{_line(figure)}\n" for figure in figures]

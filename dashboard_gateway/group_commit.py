@@ -34,6 +34,9 @@ _COMMITTERS: Final = 2
 _IDLE_S: Final = 1.0
 _ATTEMPTS: Final = 3
 
+_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+"""What a PostgreSQL that is away looks like."""
+
 Waiting = tuple[Delivery, "asyncio.Future[Taken]"]
 
 
@@ -117,20 +120,23 @@ class GroupCommit:
     async def _commit_group(self, group: Sequence[Waiting], pulse: Pulse) -> None:
         try:
             taken = await self._write([delivery for delivery, _ in group])
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-            await self._isolate(group, error, pulse)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            # A cut connection leaves open whether the commit happened: a repeat finds out.
-            problem = f"PostgreSQL did not commit: {type(error).__name__}: {error}"
-            logger.warning(problem)
-            pulse.fail(problem)
-            for _, answer in group:
-                _fail(answer, PostgresUnavailable(problem))
-        else:
             pulse.beat()
             for (_, answer), one in zip(group, taken, strict=True):
                 if not answer.done():
                     answer.set_result(one)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            await self._isolate(group, error, pulse)
+        except Exception as error:
+            # Most of all a lost connection. Whether it committed, nobody knows: a repeat finds out.
+            problem = f"nothing was committed: {type(error).__name__}: {error}"
+            logger.warning("%s", problem, exc_info=not isinstance(error, _AWAY))
+            pulse.fail(problem)
+            for _, answer in group:
+                _fail(answer, PostgresUnavailable(problem))
+        finally:
+            # Cancelled: nobody is left waiting.
+            for _, answer in group:
+                _fail(answer, PostgresUnavailable("the service stops"))
 
     async def _isolate(self, group: Sequence[Waiting], error: Exception, pulse: Pulse) -> None:
         """One delivery holds what PostgreSQL refuses: commit each alone, so that only it fails."""

@@ -56,8 +56,9 @@ class _Queries(Queries):
         """
         try:
             await super().retry_job(job, delay, traceback_record)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            logger.warning("job %s stays where it is: %s: %s", job.id, type(error).__name__, error)
+        except Exception:
+            # Of any kind: asyncpg has an error of its own for a connection cut at a bad moment.
+            logger.exception("job %s stays where it is", job.id)
 
 
 class Lane:

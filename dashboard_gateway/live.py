@@ -25,13 +25,19 @@ SWEEP_S: Final = 5.0
 STALLS_AFTER_S: Final = 30.0
 
 # The newest that arrived, not the latest by the camera's clock: a wrong clock must not freeze the
-# wall. A camera whose last 100 frames all lack their bytes shows nothing newer.
+# wall. One that was analysed is preferred while the detector is no more than 3 s behind: at five
+# frames a second each would be replaced before its boxes come. A camera whose last 100 frames all
+# lack their bytes shows nothing newer.
 NEWEST = f"""
     SELECT f.* FROM unnest($1::integer[]) AS one (camera_id) CROSS JOIN LATERAL (
-        SELECT * FROM (SELECT {COLUMNS} FROM dashboard.frames f
-                       WHERE f.camera_id = one.camera_id ORDER BY f.frame_id DESC LIMIT 100) recent
-        WHERE recent.bytes_state IN ('pinned', 'archived')
-        ORDER BY recent.frame_id DESC LIMIT 1) AS f
+        SELECT held.* FROM (
+            SELECT recent.*, max(recent.received_at) OVER () AS newest_at
+            FROM (SELECT {COLUMNS} FROM dashboard.frames f
+                  WHERE f.camera_id = one.camera_id ORDER BY f.frame_id DESC LIMIT 100) recent
+            WHERE recent.bytes_state IN ('pinned', 'archived')) held
+        ORDER BY (held.analysis_state <> 'waiting'
+                  AND held.received_at > held.newest_at - interval '3 seconds') DESC,
+                 held.frame_id DESC LIMIT 1) AS f
 """  # noqa: S608 - put together from constants
 CAMERAS_OF = "SELECT DISTINCT camera_id FROM dashboard.frames WHERE frame_id = ANY ($1)"
 ALL_CAMERAS = "SELECT camera_id FROM dashboard.cameras"

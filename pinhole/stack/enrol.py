@@ -7,14 +7,12 @@ from hashlib import sha256
 from typing import Any
 
 from pinhole.stack import access, secret_files
+from pinhole.stack.announcement import CHANGED, FIRST_ADMINISTRATOR, password_file
 from pinhole.stack.failure import StackFailure
 from pinhole.stack.progress import Report
 from pinhole.stack.topology import SITE, Camera, Topology, python_module
 
-FIRST_ADMINISTRATOR = "admin"
 _COMMAND_TIMEOUT_S = 30.0
-# Kept in the one-time password's place once nobody needs that any more.
-_CHANGED = ""
 
 
 async def enrol(topology: Topology, camera: Camera, report: Report) -> None:
@@ -40,26 +38,21 @@ async def enrol(topology: Topology, camera: Camera, report: Report) -> None:
     report(f"{camera.program_name} is enrolled as {SITE}/{camera.name}")
 
 
-async def first_administrator(topology: Topology) -> str | None:
-    """Make the first administrator; return the one-time password while it still opens the page.
+async def make_administrator(topology: Topology) -> None:
+    """Make the first administrator; keep the one-time password while it still opens the page.
 
     Raises:
         StackFailure: The dashboard's command refused.
 
     """
-    file = topology.layout.secrets_dir("pinhole") / "one_time_password"
-    kept = await asyncio.to_thread(secret_files.read, file)
-    if kept == _CHANGED:
-        return None
+    file = password_file(topology.layout)
+    if await asyncio.to_thread(secret_files.read, file) == CHANGED:
+        return
     answer = await dashboard_command(topology, "users", "add-admin", FIRST_ADMINISTRATOR, "--json")
     if answer["created"]:
-        password: str = answer["password"]
-        await asyncio.to_thread(secret_files.write, file, password)
-        return password
-    if not answer["must_change_password"]:
-        await asyncio.to_thread(secret_files.write, file, _CHANGED)
-        return None
-    return kept
+        await asyncio.to_thread(secret_files.write, file, answer["password"])
+    elif not answer["must_change_password"]:
+        await asyncio.to_thread(secret_files.write, file, CHANGED)
 
 
 async def dashboard_command(topology: Topology, *arguments: str) -> Any:  # noqa: ANN401 - JSON

@@ -6,6 +6,7 @@ from pathlib import Path
 
 HOME_VARIABLE = "PINHOLE_HOME"
 DEFAULT_NAME = ".pinhole"
+_CHECKOUT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
@@ -16,15 +17,15 @@ class Layout:
 
     @classmethod
     def here(cls) -> "Layout":
-        """Return the layout of PINHOLE_HOME, or of the nearest `.pinhole` upwards from here."""
+        """Return the layout of PINHOLE_HOME, else of `.pinhole` in the checkout.
+
+        A Pinhole that was installed without its checkout keeps it in the working directory.
+        """
         named = os.environ.get(HOME_VARIABLE)
         if named:
             return cls(Path(named).expanduser().resolve())
-        start = Path.cwd()
-        for directory in (start, *start.parents):
-            if (directory / DEFAULT_NAME).is_dir():
-                return cls(directory / DEFAULT_NAME)
-        return cls(start / DEFAULT_NAME)
+        is_checkout = (_CHECKOUT / "pyproject.toml").exists()
+        return cls((_CHECKOUT if is_checkout else Path.cwd()) / DEFAULT_NAME)
 
     def make(self) -> None:
         """Create `home`, closed to everyone else."""

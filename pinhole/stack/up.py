@@ -10,6 +10,7 @@ from functools import partial
 from pinhole.contract.errors import PinholeError
 from pinhole.runtime.postgres import create_pool
 from pinhole.stack import access, enrol, health, preflight, run_state, secret_files
+from pinhole.stack.announcement import announcement
 from pinhole.stack.first_boxes import first_boxes
 from pinhole.stack.kubo_binary import obtain_binary
 from pinhole.stack.kubo_node import new_swarm_key
@@ -25,8 +26,10 @@ from pinhole.stack.topology import Camera, Topology
 _BOXES_WITHIN_S = 30.0
 
 
-def run(layout: Layout, options: Options, report: Report) -> None:
+def run(layout: Layout, options: Options, report: Report, *, announce: bool = True) -> None:
     """Run the stack until Ctrl-C or SIGTERM; leave no process behind, however it ends.
+
+    `announce` says where the page is and how to log in, once everything runs.
 
     Raises:
         StackFailure: It could not be started; what had been started was stopped.
@@ -38,7 +41,7 @@ def run(layout: Layout, options: Options, report: Report) -> None:
         preflight.check(layout.home)
         require_page_port(options.page_port)
         topology = plan(layout, options, obtain_binary(report), report)
-        asyncio.run(_until_told(topology, options, report))
+        asyncio.run(_until_told(topology, options, report, announce=announce))
 
 
 def _leave(number: int, frame: object) -> None:
@@ -46,7 +49,9 @@ def _leave(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
-async def _until_told(topology: Topology, options: Options, report: Report) -> None:
+async def _until_told(
+    topology: Topology, options: Options, report: Report, *, announce: bool
+) -> None:
     stack = Stack(topology, postgres_of(topology.layout), options.fps, report)
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -59,8 +64,9 @@ async def _until_told(topology: Topology, options: Options, report: Report) -> N
         await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
-            for line in stack.announcement:
-                report(line)
+            if announce:
+                for line in announcement(topology.layout, topology.page_url):
+                    report(line)
             boxes = asyncio.create_task(stack.watch_for_boxes())
             await told
             boxes.cancel()
@@ -92,18 +98,7 @@ class Stack:
         self._report = report
         self._ready = False
         self._started_at = datetime.now(UTC)
-        self._one_time_password: str | None = None
         self._changed = asyncio.Event()
-
-    @property
-    def announcement(self) -> tuple[str, ...]:
-        """What the user wants to know once everything runs."""
-        page = f"Pinhole is up: {self.topology.page_url}"
-        ending = "Ctrl-C, or `pinhole down`, stops everything"
-        if self._one_time_password is None:
-            return (page, ending)
-        name, password = enrol.FIRST_ADMINISTRATOR, self._one_time_password
-        return (page, f"log in as {name} with the one-time password {password}", ending)
 
     async def watch_for_boxes(self) -> None:
         """Say when the first frame of this run is on the page with boxes in it, or what is amiss.
@@ -160,7 +155,9 @@ class Stack:
             pinning = group.create_task(_after((database, hub), self._start_pinning))
             page = partial(start, self.topology.dashboard())
             dashboard = group.create_task(_after((database,), page))
-            group.create_task(_after((dashboard,), self._make_administrator))
+            group.create_task(
+                _after((dashboard,), partial(enrol.make_administrator, self.topology))
+            )
             for camera in self.topology.cameras:
                 node = group.create_task(_after((hub,), partial(self._start_node, camera)))
                 needed = (pinning, dashboard, node)
@@ -180,9 +177,6 @@ class Stack:
         hub = self.topology.hub
         await asyncio.to_thread(hub.prepare, self._swarm_key())
         await self.processes.start(hub.program())
-
-    async def _make_administrator(self) -> None:
-        self._one_time_password = await enrol.first_administrator(self.topology)
 
     async def _start_node(self, camera: Camera) -> None:
         peers = (self.topology.hub.as_peer(),)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 from pinhole.runtime.commands import Commands
 from pinhole.stack import run_state, sources
+from pinhole.stack.announcement import announcement
 from pinhole.stack.failure import StackFailure
 from pinhole.stack.layout import HOME_VARIABLE, Layout
 from pinhole.stack.options import Options
 from pinhole.stack.port_plan import DEFAULT_PAGE_PORT
-from pinhole.stack.progress import Progress
+from pinhole.stack.progress import Progress, Report
+from pinhole.stack.run_state import RunState
 
 _SUPERVISOR = "pinhole"
 _POLL_S = 0.1
@@ -25,7 +27,7 @@ def register(commands: Commands) -> None:
         "up",
         help="run everything on this machine",
         description="Starts PostgreSQL, private Kubo nodes, every service and the cameras; "
-        f"Ctrl-C stops them. The state is kept in .pinhole here or above, or "
+        f"Ctrl-C stops them. The state is kept in .pinhole of the checkout, or "
         f"where {HOME_VARIABLE} says.",
     )
     parser.add_argument(
@@ -44,6 +46,8 @@ def register(commands: Commands) -> None:
     )
     parser.add_argument("--fps", type=_fps, help="frames a second of each live camera (default: 2)")
     parser.add_argument("--detach", action="store_true", help="return when ready; run on behind")
+    # What --detach starts: its output is a log, which no password belongs in.
+    parser.add_argument("--behind", action="store_true", help=argparse.SUPPRESS)
     parser.set_defaults(run=start)
 
 
@@ -55,10 +59,10 @@ def start(arguments: argparse.Namespace) -> int:
         raise StackFailure("--no-cameras and --source exclude each other")
     options = Options(sources=_sources(arguments), page_port=arguments.port, fps=arguments.fps)
     if arguments.detach:
-        return _start_behind(layout, options)
+        return _start_behind(layout, options, progress)
     from pinhole.stack import up  # noqa: PLC0415 - 0.8 s that `pinhole status` need not wait for
 
-    up.run(layout, options, progress)
+    up.run(layout, options, progress, announce=not arguments.behind)
     return 0
 
 
@@ -68,7 +72,7 @@ def _sources(arguments: argparse.Namespace) -> tuple[sources.Source, ...]:
     return sources.parse(arguments.source or sources.DEFAULT_SOURCES)
 
 
-def _start_behind(layout: Layout, options: Options) -> int:
+def _start_behind(layout: Layout, options: Options, report: Report) -> int:
     """Run the same command without --detach in a session of its own; relay it until ready."""
     layout.make()
     if run_state.is_running(layout):
@@ -84,12 +88,17 @@ def _start_behind(layout: Layout, options: Options) -> int:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return _relay(layout, log, process)
+    state = _relay(layout, log, process)
+    if state is None:
+        return process.returncode
+    for line in announcement(layout, state.url):
+        report(line)
+    return 0
 
 
 def _words(options: Options) -> list[str]:
     """Return the words that give `options` on the command line."""
-    words = ["--port", str(options.page_port)]
+    words = ["--behind", "--port", str(options.page_port)]
     if options.fps is not None:
         words += ["--fps", str(options.fps)]
     if not options.sources:
@@ -99,7 +108,8 @@ def _words(options: Options) -> list[str]:
     return words
 
 
-def _relay(layout: Layout, log: Path, process: subprocess.Popen[bytes]) -> int:
+def _relay(layout: Layout, log: Path, process: subprocess.Popen[bytes]) -> RunState | None:
+    """Copy the log to the terminal until the stack is ready; None where it ended instead."""
     deadline = time.monotonic() + _START_WITHIN_S
     with log.open() as lines:
         while True:
@@ -108,9 +118,9 @@ def _relay(layout: Layout, log: Path, process: subprocess.Popen[bytes]) -> int:
             sys.stdout.write(lines.read())
             sys.stdout.flush()
             if code is not None:
-                return code
+                return None
             if state is not None and state.pid == process.pid and state.ready:
-                return 0
+                return state
             if time.monotonic() > deadline:
                 raise StackFailure(f"not ready after {_START_WITHIN_S:.0f} s; see {log}")
             time.sleep(_POLL_S)

@@ -19,6 +19,9 @@ from pinhole.contract.cid import MAX_BLOCK_BYTES
 from tests.camera_uploader.pictures import encoded, jpeg, pixels
 from tests.support.polling import WaitUntil
 
+# watchdog says so of a directory made within a new directory while it is looked at; it is watched.
+pytestmark = pytest.mark.filterwarnings("ignore:Callback with id:RuntimeWarning")
+
 _SETTLE_S = 0.15
 
 

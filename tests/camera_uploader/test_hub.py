@@ -249,6 +249,24 @@ def test_the_hubs_clock_is_learnt_from_every_receipt(
     assert clock.offset_ms == pytest.approx(-90_000, abs=1000)
 
 
+def test_the_receipt_of_a_later_hub_is_understood(
+    hub: Hub, recording_hub: RecordingHub, identity: Identity
+) -> None:
+    receipt = {
+        "accepted": 1,
+        "hub_time": datetime.now(UTC).isoformat(),
+        "moon_phase": "full",
+        "rejected": [{"index": 0, "reason": "X", "details": "x", "advice": "rest"}],
+        "wanted": [{"cid": str(Cid.of(b"x")), "urgency": 3}],
+    }
+    recording_hub.scripted.append(Scripted(202, json.dumps(receipt).encode()))
+
+    understood = hub.deliver([_body(identity)])
+
+    assert understood.rejected[0].reason == "X"
+    assert understood.wanted[0].cid == Cid.of(b"x")
+
+
 def test_an_answer_without_end_is_cut_off(
     hub: Hub, recording_hub: RecordingHub, identity: Identity
 ) -> None:

@@ -119,13 +119,10 @@ def test_reset_deletes_only_what_was_confirmed(
     assert "every frame" in capsys.readouterr().out
 
 
-def test_the_state_is_found_from_any_directory_below(
+def test_a_checkout_keeps_its_state_in_itself_wherever_one_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delenv(HOME_VARIABLE)
-    (tmp_path / ".pinhole").mkdir()
-    below = tmp_path / "docs" / "decisions"
-    below.mkdir(parents=True)
-    monkeypatch.chdir(below)
+    monkeypatch.chdir(tmp_path)
     cli.main(["status"])
-    assert f"(state in {tmp_path / '.pinhole'})" in capsys.readouterr().out
+    assert f"state in {Path(cli.__file__).parents[1] / '.pinhole'}" in capsys.readouterr().out

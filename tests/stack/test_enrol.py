@@ -10,6 +10,7 @@ from pinhole.contract.signing import Ed25519Signer
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tokens import PostgresTokens, hash_of
 from pinhole.stack import access, enrol
+from pinhole.stack.announcement import announcement, password_file
 from pinhole.stack.failure import StackFailure
 from pinhole.stack.kubo_node import KuboNode
 from pinhole.stack.layout import Layout
@@ -21,6 +22,10 @@ from pinhole.stack.topology import Topology
 
 def silent(line: str) -> None:
     del line
+
+
+def announced(topology: Topology) -> str:
+    return "\n".join(announcement(topology.layout, topology.page_url))
 
 
 @pytest.fixture
@@ -71,19 +76,20 @@ async def test_a_camera_whose_address_changed_is_entered_again(
     assert url == "http://127.0.0.1:1234"
 
 
-async def test_the_one_time_password_is_told_until_it_is_changed(
+async def test_the_one_time_password_is_announced_until_it_is_changed(
     topology: Topology, pool: Pool
 ) -> None:
-    password = await enrol.first_administrator(topology)
-    assert password is not None
-    assert await enrol.first_administrator(topology) == password
-    file = topology.layout.secrets_dir("pinhole") / "one_time_password"
+    file = password_file(topology.layout)
+    for _ in range(2):
+        await enrol.make_administrator(topology)
+        password = file.read_text()
+        assert f"log in as admin with the one-time password {password}" in announced(topology)
     assert file.stat().st_mode & 0o777 == 0o600
     await pool.execute("UPDATE dashboard.users SET must_change_password = false")
-    assert await enrol.first_administrator(topology) is None
-    assert file.read_text() == ""
+    await enrol.make_administrator(topology)
+    assert "password" not in announced(topology)
     # From now on nobody is asked.
-    assert await enrol.first_administrator(replace(topology, dsn="nowhere")) is None
+    await enrol.make_administrator(replace(topology, dsn="nowhere"))
 
 
 async def test_a_refusal_is_repeated_in_the_dashboards_words(topology: Topology) -> None:

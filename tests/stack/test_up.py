@@ -13,13 +13,15 @@ import pytest
 from pinhole.stack import run_state
 from pinhole.stack.layout import HOME_VARIABLE, Layout
 from pinhole.stack.ports import unused_port
-from pinhole.stack.processes import State
+from pinhole.stack.processes import Standing, State
+from pinhole.stack.run_state import RunState
 from tests.support.polling import WaitUntil
 from tests.support.stack import pinhole
 
-PARTS = {"postgres", "kubo-hub", "pinning", "yolo", "dashboard"}
-# "Second start under 15 s": of everything but the cameras here, on a machine that also tests.
-SECOND_START_WITHIN_S = 15
+SERVICES = {"pinning", "yolo", "dashboard"}
+# Promised are 15 s to the first boxes on a quiet machine of 2 cores (measured there: 8 s). Here
+# other tests' leftovers may run beside it, and it is without cameras.
+SECOND_START_WITHIN_S = 30
 
 
 def processes_of(home: Path) -> list[str]:
@@ -44,36 +46,38 @@ def home(tmp_path: Path) -> Iterator[Path]:
     pinhole(home, "down")
 
 
+def state_of(home: Path) -> RunState:
+    state = run_state.read(Layout(home))
+    assert state is not None, "the stack has ended"
+    return state
+
+
+def standing_of(home: Path, part: str) -> Standing:
+    return next(one for one in state_of(home).programs if one.name == part)
+
+
+def health_by_status(home: Path) -> dict[str, str]:
+    """Return the last column of `pinhole status` by its first, for the parts that have a health."""
+    _, _, _, *rows = pinhole(home, "status").splitlines()
+    cells = [row.split() for row in rows]
+    return {row[0]: row[-1] for row in cells if row[0] in SERVICES}
+
+
 @pytest.mark.timeout(300)
 def test_a_stack_lives_through_two_starts_a_kill_and_a_reset(
     home: Path, wait_until: WaitUntil
 ) -> None:
     words = ("up", "--detach", "--no-cameras", "--port", str(unused_port()))
-    pinhole(home, *words)
-    layout = Layout(home)
-    state = run_state.read(layout)
-    assert state is not None
-    assert {standing.name for standing in state.programs} == PARTS
-    shown = pinhole(home, "status")
-    assert shown.startswith(f"{state.url}  ready, process {state.pid}")
-    rows = [line.split() for line in shown.splitlines()[3:]]
-    assert {
-        row[0]: row[-1] for row in rows if row[0] not in ("postgres", "kubo-hub")
-    } == dict.fromkeys(PARTS - {"postgres", "kubo-hub"}, "ok")
+    assert "log in as admin with the one-time password " in pinhole(home, *words)
+    assert {one.name for one in state_of(home).programs} == SERVICES | {"postgres", "kubo-hub"}
+    assert health_by_status(home) == dict.fromkeys(SERVICES, "ok")
 
-    killed = next(standing for standing in state.programs if standing.name == "pinning")
-    assert killed.pid is not None
-    os.killpg(killed.pid, signal.SIGKILL)
-
-    def is_back() -> bool:
-        state = run_state.read(layout)
-        assert state is not None
-        standing = next(one for one in state.programs if one.name == "pinning")
-        return standing.restarts == 1 and standing.state is State.READY
-
-    wait_until(is_back, timeout_s=30)
-    assert "pinning" in pinhole(home, "logs", "pinning", "-n", "1")
-
+    pid = standing_of(home, "pinning").pid
+    assert pid is not None
+    os.killpg(pid, signal.SIGKILL)
+    wait_until(lambda: standing_of(home, "pinning").restarts == 1, timeout_s=30)
+    wait_until(lambda: standing_of(home, "pinning").state is State.READY, timeout_s=30)
+    assert "pinning listens on" in pinhole(home, "logs", "pinning", "-n", "1")
     pinhole(home, "down")
     assert processes_of(home) == []
 
@@ -90,9 +94,7 @@ def test_a_supervisor_that_is_killed_takes_everything_along(
     home: Path, wait_until: WaitUntil
 ) -> None:
     pinhole(home, "up", "--detach", "--no-cameras", "--port", str(unused_port()))
-    state = run_state.read(Layout(home))
-    assert state is not None
-    os.kill(state.pid, signal.SIGKILL)
+    os.kill(state_of(home).pid, signal.SIGKILL)
     wait_until(lambda: processes_of(home) == [], timeout_s=40)
     assert not run_state.is_running(Layout(home))
 

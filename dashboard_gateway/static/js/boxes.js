@@ -25,10 +25,9 @@ function declutter(svg, unit) {
   const size = unit * Number(style.getPropertyValue("--tag") || 1)
     / Number(style.getPropertyValue("--zoom") || 1);
   const placed = [];
-  for (const box of svg.querySelectorAll(".box")) {
-    const tag = box.querySelector(".tag");
-    const at = tag.parentElement.transform.baseVal[0].matrix;
-    const { x, y, width, height } = tag.firstElementChild;
+  for (const label of svg.querySelectorAll(".label")) {
+    const at = label.transform.baseVal[0].matrix;
+    const { x, y, width, height } = label.querySelector("rect");
     const left = at.e + x.baseVal.value * size;
     const top = at.f + y.baseVal.value * size;
     const area = {
@@ -36,7 +35,7 @@ function declutter(svg, unit) {
     };
     const isCovering = placed.some((other) => area.left < other.right && other.left < area.right
       && area.top < other.bottom && other.top < area.bottom);
-    box.classList.toggle("unlabelled", isCovering);
+    label.classList.toggle("crowded", isCovering);
     if (!isCovering) placed.push(area);
   }
 }

@@ -120,8 +120,8 @@ function watchSwipes() {
 function lightBoxes() {
   document.addEventListener("pointerover", (event) => {
     const row = event.target.closest("#frame .found li");
-    for (const box of document.querySelectorAll("#frame .box")) {
-      box.classList.toggle("lit", row !== null && box.dataset.ordinal === row.dataset.ordinal);
+    for (const part of document.querySelectorAll("#frame .box, #frame .label")) {
+      part.classList.toggle("lit", row !== null && part.dataset.ordinal === row.dataset.ordinal);
     }
   });
 }

@@ -5,7 +5,8 @@ import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from http import HTTPStatus
 
 import aiohttp
 
@@ -40,11 +41,10 @@ async def dashboard(*words: str, **settings: object) -> AsyncIterator[tuple[Proc
 
             async def answers() -> bool:
                 assert process.returncode is None, "the dashboard ended while starting"
-                try:
+                with suppress(aiohttp.ClientError):
                     async with session.get(f"{url}/healthz") as response:
-                        return response.status == 200
-                except aiohttp.ClientError:
-                    return False
+                        return response.status == HTTPStatus.OK
+                return False
 
             await eventually(answers, _START_WITHIN_S)
         yield process, url

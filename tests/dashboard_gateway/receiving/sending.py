@@ -172,7 +172,7 @@ class Sender:
 
 async def enrolled(
     pool: Pool,
-    client: Client,
+    client: Poster,
     name: str = "gate",
     *,
     signer: Ed25519Signer | HmacKey | None = None,

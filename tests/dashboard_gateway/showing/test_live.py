@@ -114,6 +114,24 @@ async def test_a_frame_whose_bytes_did_not_come_is_not_shown_yet(
         assert (await events.next()).frame["frame_id"] == held.frame_id
 
 
+async def test_while_the_detector_keeps_up_frames_come_with_their_boxes(
+    showing: Client, gallery: Gallery, photo: bytes
+) -> None:
+    admin = await gallery.add_session("root", Role.ADMIN)
+    camera = await gallery.add_camera("gate")
+    analysed = await gallery.add_frame(camera, photo)
+    waiting = await gallery.add_frame(camera, photo, analysis_state="waiting")
+    async with listening(showing, admin) as events:
+        assert (await events.next()).frame["frame_id"] == analysed.frame_id
+    await gallery.pool.execute(
+        """UPDATE dashboard.frames SET received_at = received_at - interval '4 seconds'
+           WHERE frame_id = $1""",
+        analysed.frame_id,
+    )
+    async with listening(showing, admin) as events:
+        assert (await events.next()).frame["frame_id"] == waiting.frame_id
+
+
 async def test_a_viewer_hears_of_its_own_cameras_only(
     showing: Client, gallery: Gallery, photo: bytes
 ) -> None:
