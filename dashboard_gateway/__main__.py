@@ -1,4 +1,4 @@
-"""`python -m dashboard_gateway [serve|dispatch|cameras …|users …]`; without a word: serve and dispatch."""
+"""`python -m dashboard_gateway [serve|dispatch|cameras …|users …]`; no word: serve and dispatch."""
 
 import argparse
 import sys

@@ -72,7 +72,7 @@ class Coalescer(Generic[I, R]):
                     future.cancel()
 
     def _next(self) -> list[tuple[I, "asyncio.Future[R]"]]:
-        batch = []
+        batch: list[tuple[I, asyncio.Future[R]]] = []
         while self._waiting and len(batch) < self._most:
             item, future = self._waiting.popleft()
             if not future.done():

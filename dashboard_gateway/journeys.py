@@ -3,11 +3,12 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+
+import asyncpg
 
 from dashboard_gateway import queue
 from dashboard_gateway.backoff import OUTAGE_LONGEST_S, delay_s
@@ -164,7 +165,7 @@ async def load(pool: Pool, frame_ids: Sequence[int]) -> list[Frame]:
     return [_frame(row) for row in await pool.fetch(LOAD, list(frame_ids))]
 
 
-def _frame(row: Mapping[str, Any]) -> Frame:
+def _frame(row: asyncpg.Record) -> Frame:
     owner = row["owner"]
     return Frame(
         frame_id=row["frame_id"],

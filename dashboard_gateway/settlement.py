@@ -9,8 +9,10 @@ those. So both are kept as events come and frames are pinned, and no stream is e
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
+
+import asyncpg
 
 from pinhole.contract.cid import Cid
 from pinhole.contract.receipt import MAX_WANTED, Wanted
@@ -197,7 +199,7 @@ def merged(ranges: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple(result)
 
 
-def _stream(row: Mapping[str, Any]) -> Stream:
+def _stream(row: asyncpg.Record) -> Stream:
     return Stream(
         stream=row["stream"],
         camera_id=row["camera_id"],

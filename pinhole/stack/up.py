@@ -65,7 +65,9 @@ async def _until_told(
         if starting.done():
             starting.result()
             if announce:
-                for line in announcement(topology.layout, topology.page_url):
+                for line in await asyncio.to_thread(
+                    announcement, topology.layout, topology.page_url
+                ):
                     report(line)
             boxes = asyncio.create_task(stack.watch_for_boxes())
             await told

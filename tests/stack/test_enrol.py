@@ -24,8 +24,9 @@ def silent(line: str) -> None:
     del line
 
 
-def announced(topology: Topology) -> str:
-    return "\n".join(announcement(topology.layout, topology.page_url))
+async def announced(topology: Topology) -> str:
+    lines = await asyncio.to_thread(announcement, topology.layout, topology.page_url)
+    return "\n".join(lines)
 
 
 @pytest.fixture
@@ -83,11 +84,11 @@ async def test_the_one_time_password_is_announced_until_it_is_changed(
     for _ in range(2):
         await enrol.make_administrator(topology)
         password = file.read_text()
-        assert f"log in as admin with the one-time password {password}" in announced(topology)
+        assert f"log in as admin with the one-time password {password}" in await announced(topology)
     assert file.stat().st_mode & 0o777 == 0o600
     await pool.execute("UPDATE dashboard.users SET must_change_password = false")
     await enrol.make_administrator(topology)
-    assert "password" not in announced(topology)
+    assert "password" not in await announced(topology)
     # From now on nobody is asked.
     await enrol.make_administrator(replace(topology, dsn="nowhere"))
 

@@ -33,7 +33,17 @@ class WaitUntil(Protocol):
         """Return the predicate's first true value; fail with its last one at the deadline."""
 
 
-async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0) -> T:
+@overload
+async def eventually(
+    predicate: Callable[[], Awaitable[T | None]], timeout_s: float = 10.0
+) -> T: ...
+
+
+@overload
+async def eventually(predicate: Callable[[], T | None], timeout_s: float = 10.0) -> T: ...
+
+
+async def eventually(predicate: Callable[[], Any], timeout_s: float = 10.0) -> Any:
     """Return the first true value of `predicate` (or of what it awaits).
 
     Raises:
@@ -43,7 +53,7 @@ async def eventually(predicate: Callable[[], T | Awaitable[T]], timeout_s: float
     deadline = time.monotonic() + timeout_s
     while True:
         answer = predicate()
-        value: T = await answer if inspect.isawaitable(answer) else answer
+        value = await answer if inspect.isawaitable(answer) else answer
         if value:
             return value
         assert time.monotonic() < deadline, f"still {value!r} after {timeout_s} s"

@@ -81,7 +81,8 @@ CREATE TABLE dashboard.frames (
     -- A clock one year off is 31,536,000,000 ms: more than an integer holds.
     clock_offset_ms bigint,
     attributes      jsonb NOT NULL DEFAULT '{}',
-    storage_mode    text NOT NULL DEFAULT 'reference' CHECK (storage_mode IN ('reference', 'binary')),
+    storage_mode    text NOT NULL DEFAULT 'reference'
+        CHECK (storage_mode IN ('reference', 'binary')),
     bytes_state     dashboard.bytes_state NOT NULL DEFAULT 'awaited',
     analysis_state  dashboard.analysis_state NOT NULL DEFAULT 'waiting',
     -- Machine word and sentence where a state is missing, invalid, lost or failed.

@@ -20,7 +20,8 @@ BEGIN
 END $$;
 
 CREATE TRIGGER frames_gone AFTER UPDATE OF bytes_state ON dashboard.frames FOR EACH ROW
-    WHEN (OLD.bytes_state IN ('pinned', 'archived') AND NEW.bytes_state NOT IN ('pinned', 'archived'))
+    WHEN (OLD.bytes_state IN ('pinned', 'archived')
+          AND NEW.bytes_state NOT IN ('pinned', 'archived'))
     EXECUTE FUNCTION dashboard.notify_gone();
 CREATE TRIGGER frames_deleted AFTER DELETE ON dashboard.frames FOR EACH ROW
     WHEN (OLD.bytes_state IN ('pinned', 'archived'))

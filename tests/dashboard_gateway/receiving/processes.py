@@ -46,7 +46,7 @@ async def dashboard(*words: str, **settings: object) -> AsyncIterator[tuple[Proc
                         return response.status == HTTPStatus.OK
                 return False
 
-            await eventually(answers, _START_WITHIN_S)
+            await eventually(answers, timeout_s=_START_WITHIN_S)
         yield process, url
     finally:
         if process.returncode is None:

@@ -29,7 +29,7 @@ async def test_frame_is_pinned_analysed_and_recorded_once(
     assert row["max_confidence"] == max((box["confidence"] for box in boxes), default=None)
     answer = await camera.send(camera.heartbeat())
     assert answer.receipt.pinned_through == {camera.stream: 1}
-    await eventually(lambda: centre.has_no_jobs())
+    await eventually(centre.has_no_jobs)
 
 
 async def test_what_is_no_picture_ends_invalid_and_holds_up_nobody(
@@ -41,7 +41,7 @@ async def test_what_is_no_picture_ends_invalid_and_holds_up_nobody(
         await centre.capture(picture)
     await camera.send(*(camera.frame(picture) for picture in pictures))
     # A truncated JPEG shows its upper part: whether that counts is the detector's to say.
-    await eventually(lambda: centre.is_settled(), 30)
+    await eventually(centre.is_settled, 30)
     html, truncated, noise, good = await centre.frames()
     for row in (html, noise):
         assert (row["bytes_state"], row["analysis_state"]) == ("pinned", "invalid")
@@ -125,7 +125,7 @@ async def test_cid_of_another_camera_opens_nothing(
     async with lying_gateway(b"") as url:
         thief = await centre.enrol("thief", gateway_url=url)
         await thief.send(thief.frame(picture))
-        await eventually(lambda: centre.is_settled(), 30)
+        await eventually(centre.is_settled, 30)
     bytes_state = (await centre.states())[1][0]
     assert bytes_state in ("missing", "invalid"), "the hub's own copy was bound to a stranger"
 

@@ -17,7 +17,6 @@ from tests.dashboard_gateway.receiving.conftest import StartDashboard
 from tests.dashboard_gateway.receiving.sending import Client, Sender, count, enrolled, rows
 from tests.support.polling import Eventually
 
-
 STORED = """
     SELECT (SELECT count(*) FROM dashboard.frames) AS frames,
         (SELECT count(*) FROM dashboard.deliveries) AS deliveries,

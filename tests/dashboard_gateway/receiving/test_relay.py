@@ -7,11 +7,11 @@ import pytest
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
 from pinhole.contract.signing import Ed25519Signer
+from pinhole.runtime.postgres import Pool
 from tests.dashboard_gateway.receiving.broken import silent_service
 from tests.dashboard_gateway.receiving.centre import Centre, frame
 from tests.dashboard_gateway.receiving.conftest import StartDashboard
 from tests.dashboard_gateway.receiving.sending import Sender, enrolled, rows
-from pinhole.runtime.postgres import Pool
 
 
 async def test_pushed_bytes_are_stored_at_the_hub_as_the_cameras_own(centre: Centre) -> None:
