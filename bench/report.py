@@ -67,7 +67,7 @@ def save(directory: Path, machine: Machine, families: Families) -> list[Path]:
 def line_of(figure: Figure) -> str:
     """Return one figure on one line, for the terminal."""
     ratio = (
-        f"  {figure.ratio:.2f}x of {figure.beside.name}" if figure.beside and figure.ratio else ""
+        f"  {figure.ratio:.3g}x of {figure.beside.name}" if figure.beside and figure.ratio else ""
     )
     return f"{figure.name}: {shown(figure.value)} {figure.unit}{ratio}{_verdict(figure)}"
 
@@ -95,7 +95,7 @@ def _line(figure: Figure) -> str:
         _milliseconds(figure, "p99_ms"),
         _microseconds(figure),
         figure.beside.name if figure.beside is not None else "",
-        f"{figure.ratio:.2f}" if figure.ratio is not None else "",
+        f"{figure.ratio:.3g}" if figure.ratio is not None else "",
         ", ".join(_budget(budget, figure) for budget in figure.budgets),
         met,
     )

@@ -14,7 +14,7 @@ from aiohttp import web
 from dashboard_gateway.cameras import Camera
 from dashboard_gateway.deliveries import Delivery, Reading, parse_json
 from dashboard_gateway.group_commit import GROUP_COMMIT
-from dashboard_gateway.ingest_metrics import EVENTS, REFUSED, REJECTED
+from dashboard_gateway.ingest_metrics import ACCEPTED, DUPLICATES, EVENTS, REFUSED, REJECTED
 from dashboard_gateway.resources import LISTENER, POOL, SETTINGS
 from dashboard_gateway.roster import Roster
 from dashboard_gateway.sorting import CONFLICT, Taken
@@ -130,8 +130,9 @@ def _answer(taken: Taken) -> web.Response:
 
 
 def _count(taken: Taken) -> None:
-    EVENTS.labels("accepted").inc(taken.accepted)
-    EVENTS.labels("duplicate").inc(taken.duplicates)
-    EVENTS.labels("rejected").inc(len(taken.refusals))
+    ACCEPTED.inc(taken.accepted)
+    if taken.duplicates:
+        DUPLICATES.inc(taken.duplicates)
     for refusal in taken.refusals:
+        EVENTS.labels("rejected").inc()
         REJECTED.labels(refusal.reason).inc()

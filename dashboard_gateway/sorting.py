@@ -44,16 +44,14 @@ class Taken:
     wanted: list[Wanted] = field(default_factory=list)
     """Oldest first; one more than is told where there are more than 500."""
 
-    @property
-    def camera_id(self) -> int:
-        """Who sent it."""
-        return self.delivery.camera.camera_id
+    camera_id: int = field(init=False)
+    """Who sent it."""
+    streams: set[UUID] = field(init=False)
+    """The streams that its events name."""
 
-    @property
-    def streams(self) -> set[UUID]:
-        """The streams that its events name."""
-        named = (_stream_of(received) for received in self.delivery.events)
-        return {stream for stream in named if stream is not None}
+    def __post_init__(self) -> None:
+        self.camera_id = self.delivery.camera.camera_id
+        self.streams = set(map(_stream_of, self.delivery.events)) - {None}
 
     def refuse(self, received: Received, details: str) -> None:
         """Refuse an event that contradicts what was written before."""
