@@ -21,7 +21,7 @@ def orphans(spool_dir: Path, kubo_rpc_url: str) -> Iterator[Cid]:
         SpoolUnusable: there is no spool in the directory.
         NodeError: the node does not answer.
     """
-    with closing(read_only(spool_dir)) as spool, closing(Node(kubo_rpc_url)) as node:
+    with read_only(spool_dir) as spool, closing(Node(kubo_rpc_url)) as node:
 
         def is_known(cid: Cid) -> bool:
             ((known,),) = spool.execute(_IS_KNOWN, (str(cid),))

@@ -33,7 +33,7 @@ NEWEST = f"""
         SELECT held.* FROM (
             SELECT recent.*, max(recent.received_at) OVER () AS newest_at
             FROM (SELECT {COLUMNS} FROM dashboard.frames f
-                  WHERE f.camera_id = one.camera_id ORDER BY f.frame_id DESC LIMIT 100) recent
+                  WHERE f.camera_id = one.camera_id ORDER BY -f.frame_id LIMIT 100) recent
             WHERE recent.bytes_state IN ('pinned', 'archived')) held
         ORDER BY (held.analysis_state <> 'waiting'
                   AND held.received_at > held.newest_at - interval '3 seconds') DESC,

@@ -51,7 +51,8 @@ class Taken:
 
     def __post_init__(self) -> None:
         self.camera_id = self.delivery.camera.camera_id
-        self.streams = set(map(_stream_of, self.delivery.events)) - {None}
+        named = map(_stream_of, self.delivery.events)
+        self.streams = {stream for stream in named if stream is not None}
 
     def refuse(self, received: Received, details: str) -> None:
         """Refuse an event that contradicts what was written before."""

@@ -10,12 +10,12 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 FOLDER: Final = Path(__file__).parent.parent / "docs" / "pictures"
-SCREEN: Final = {"width": 1280, "height": 720}
+SCREEN: Final[ViewportSize] = {"width": 1280, "height": 720}
 LEAST_HEIGHT: Final = 480  # the rail's entries need it
-PHONE: Final = {"width": 390, "height": 844}
+PHONE: Final[ViewportSize] = {"width": 390, "height": 844}
 _WAIT_MS: Final = 30_000
 LOADED: Final = """() => Promise.all([...document.images]
     .filter((image) => image.getBoundingClientRect().top < innerHeight)
@@ -58,7 +58,7 @@ def walk(browser: Browser, url: str, name: str, folder: Path) -> None:
     page = context.new_page()
     log_in(page, name)
     # As high as the rail needs: with two cameras a whole screen would be half empty.
-    page.set_viewport_size({**SCREEN, "height": LEAST_HEIGHT})
+    page.set_viewport_size({"width": SCREEN["width"], "height": LEAST_HEIGHT})
     shoot(page, "/", ".tile .box", folder / "wall.png")
     page.set_viewport_size(SCREEN)
     shoot(page, "/explore", "#rows .box", folder / "explore.png")

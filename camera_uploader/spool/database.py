@@ -147,8 +147,9 @@ class Database:
             self._synchronous = level
 
 
-def read_only(directory: Path) -> sqlite3.Connection:
-    """Return a connection that looks into a spool, also while its camera runs.
+@contextmanager
+def read_only(directory: Path) -> Iterator[sqlite3.Connection]:
+    """Look into a spool for the length of a `with` block, also while its camera runs.
 
     Raises:
         SpoolUnusable: there is no spool in `directory`.
@@ -156,7 +157,11 @@ def read_only(directory: Path) -> sqlite3.Connection:
     path = directory / DATABASE
     if not path.exists():
         raise SpoolUnusable(f"there is no spool in {directory}")
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def _lock(path: Path) -> int:

@@ -21,7 +21,7 @@ SUPERUSER = "postgres"
 # sockaddr_un holds 108 bytes with the terminator; PostgreSQL adds "/.s.PGSQL.5432" (15 bytes).
 _SOCKET_DIR_LIMIT_BYTES = 92
 _COMMAND_TIMEOUT_S = 120
-# Who the server runs as where we are root: PostgreSQL refuses to be root.
+# Who owns a new cluster where we are root: PostgreSQL refuses to be root.
 _ACCOUNTS = ("postgres", "nobody")
 
 
@@ -68,7 +68,8 @@ class PostgresServer:
                 "dump it with that version, or start anew with `pinhole reset`"
             )
         if self.socket_dir != self.data_dir:
-            _make_private(self.socket_dir)
+            owner = self.data_dir.stat()
+            _make_private(self.socket_dir, (owner.st_uid, owner.st_gid))
 
     def program(self) -> Program:
         """Return the server as a program; it is ready when it accepts connections."""
@@ -82,7 +83,13 @@ class PostgresServer:
         arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         return Program(
             name="postgres",
-            argv=(*as_server(), str(binary("postgres")), "-D", str(self.data_dir), *arguments),
+            argv=(
+                *as_owner_of(self.data_dir),
+                str(binary("postgres")),
+                "-D",
+                str(self.data_dir),
+                *arguments,
+            ),
             cwd=self.data_dir,
             log=self.log,
             ready=self._accepts_connections,
@@ -102,15 +109,16 @@ class PostgresServer:
         # Made beside its place and renamed: a first start that is interrupted leaves no half.
         fresh = self.data_dir.with_name(self.data_dir.name + ".new")
         shutil.rmtree(fresh, ignore_errors=True)
-        _make_private(fresh)
+        _make_private(fresh, _new_owner())
         # The built-in provider sorts the same on every machine, whatever locales are installed.
         _run(
+            fresh,
             "initdb",
             *("-D", str(fresh), "-U", SUPERUSER, "--auth=trust", "--encoding=UTF8"),
             *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
         )
         statement = f'CREATE DATABASE "{self.database}";\n'
-        _run("postgres", "--single", "-D", str(fresh), "postgres", stdin=statement)
+        _run(fresh, "postgres", "--single", "-D", str(fresh), "postgres", stdin=statement)
         fresh.rename(self.data_dir)
 
 
@@ -139,28 +147,28 @@ def binary(name: str) -> Path:
     return Path(spec.submodule_search_locations[0]) / f"pginstall{POSTGRES_MAJOR}" / "bin" / name
 
 
-def _server_account() -> pwd.struct_passwd | None:
+def _new_owner() -> tuple[int, int]:
+    """Return (uid, gid) of who will own a new cluster, and so run it."""
     if os.geteuid() != 0:
-        return None
+        return os.geteuid(), os.getegid()
     known = {account.pw_name: account for account in pwd.getpwall()}
     for name in _ACCOUNTS:
         if name in known:
-            return known[name]
+            return known[name].pw_uid, known[name].pw_gid
     raise StackFailure(
         f"PostgreSQL will not run as root, and there is no account {' or '.join(_ACCOUNTS)} "
         "to run it as: start Pinhole as an ordinary user"
     )
 
 
-def as_server() -> tuple[str, ...]:
-    """Return the words that run a command as the server's account, if we are root.
+def as_owner_of(directory: Path) -> tuple[str, ...]:
+    """Return the words that run a command as the owner of `directory`, if we are root.
 
     It keeps CAP_DAC_OVERRIDE, so that a checkout below /root works without anyone opening
     that directory's permissions. access(2), by which initdb looks for its neighbours, ignores
     the capabilities of ordinary accounts unless no_setuid_fixup is set.
     """
-    account = _server_account()
-    if account is None:
+    if os.geteuid() != 0:
         return ()
     setpriv = shutil.which("setpriv")
     if setpriv is None:
@@ -168,32 +176,32 @@ def as_server() -> tuple[str, ...]:
             "PostgreSQL will not run as root, and `setpriv` (package util-linux), which would "
             "run it as another account, is missing: start Pinhole as an ordinary user"
         )
+    owner = directory.stat()
     return (
         setpriv,
-        *("--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--clear-groups"),
+        *("--reuid", str(owner.st_uid), "--regid", str(owner.st_gid), "--clear-groups"),
         *("--inh-caps=+dac_override", "--ambient-caps=+dac_override"),
         "--securebits=+no_setuid_fixup",
         *("--pdeathsig", "INT", "--"),
     )
 
 
-def _make_private(directory: Path) -> None:
+def _make_private(directory: Path, owner: tuple[int, int]) -> None:
+    """Make a directory that only `owner` (uid, gid) may enter."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    account = _server_account()
-    owner = os.geteuid() if account is None else account.pw_uid
-    if account is not None and directory.stat().st_uid == 0:
-        os.chown(directory, account.pw_uid, account.pw_gid)
+    if directory.stat().st_uid == os.geteuid() != owner[0]:
+        os.chown(directory, *owner)
     seen = directory.stat()
-    if seen.st_uid != owner or seen.st_mode & 0o077:
+    if seen.st_uid != owner[0] or seen.st_mode & 0o077:
         raise StackFailure(
-            f"{directory} must belong to user {owner} alone (mode 700) to hold PostgreSQL's "
-            f"socket; it belongs to {seen.st_uid} with mode {seen.st_mode & 0o777:o}"
+            f"{directory} must belong to user {owner[0]} alone (mode 700) to hold PostgreSQL's "
+            f"socket; it belongs to user {seen.st_uid} with mode {seen.st_mode & 0o777:o}"
         )
 
 
-def _run(name: str, *arguments: str, stdin: str = "") -> None:
+def _run(directory: Path, name: str, *arguments: str, stdin: str = "") -> None:
     result = subprocess.run(  # noqa: S603 - our own binaries, our own arguments
-        (*as_server(), str(binary(name)), *arguments),
+        (*as_owner_of(directory), str(binary(name)), *arguments),
         input=stdin,
         capture_output=True,
         text=True,

@@ -65,10 +65,7 @@ async def _until_told(
         if starting.done():
             starting.result()
             if announce:
-                for line in await asyncio.to_thread(
-                    announcement, topology.layout, topology.page_url
-                ):
-                    report(line)
+                await stack.announce()
             boxes = asyncio.create_task(stack.watch_for_boxes())
             await told
             boxes.cancel()
@@ -101,6 +98,12 @@ class Stack:
         self._ready = False
         self._started_at = datetime.now(UTC)
         self._changed = asyncio.Event()
+
+    async def announce(self) -> None:
+        """Say where the page is and how to log in."""
+        where = (self.topology.layout, self.topology.page_url)
+        for line in await asyncio.to_thread(announcement, *where):
+            self._report(line)
 
     async def watch_for_boxes(self) -> None:
         """Say when the first frame of this run is on the page with boxes in it, or what is amiss.

@@ -3,6 +3,7 @@
 import itertools
 import json
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -260,9 +261,8 @@ def test_two_cameras_cannot_use_one_spool(spool: Spool) -> None:
 
 def test_a_spool_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
     Spool(tmp_path).close()
-    with sqlite3.connect(tmp_path / DATABASE) as connection:
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as connection:
         connection.execute("PRAGMA user_version = 99")
-    connection.close()
 
     with pytest.raises(SpoolUnusable, match="version 99"):
         Spool(tmp_path)

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import cv2
 import pytest
 
+from camera_uploader.synthetic.render import Scene
 from pinhole.contract.cid import Cid
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.kubo import KuboRpc
@@ -45,6 +47,17 @@ async def running(
         )
 
 
+@pytest.fixture(scope="module")
+def street() -> bytes:
+    """Render a street with some of what the demo model was made to see."""
+    scene = Scene("street", 11, width_px=1280, height_px=720)
+    pictures = (scene.frame(float(second)) for second in range(60))
+    pixels = next(pixels for pixels, truths in pictures if len(truths) >= 3)
+    done, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 85])
+    assert done
+    return bytes(encoded.tobytes())
+
+
 class N8n:
     """n8n's part: its one credential, and the requests of its HTTP nodes."""
 
@@ -73,11 +86,11 @@ async def put(node: KuboNode, data: bytes) -> Cid:
 
 
 async def test_a_cid_from_a_webhook_becomes_a_frame_with_its_detections(
-    running: Centre, camera_kubo: KuboNode, photo: bytes, eventually: Eventually
+    running: Centre, camera_kubo: KuboNode, street: bytes, eventually: Eventually
 ) -> None:
     await running.enrol("quay", camera_kubo)
     n8n = await n8n_for(running, f"{SITE}/quay")
-    cid = await put(camera_kubo, photo)
+    cid = await put(camera_kubo, street)
     body = {"cid": str(cid), "site": SITE, "camera": "quay", "captured_at": CAPTURED_AT}
     workflow = Workflow(FOLDER / "reference.json", running.addresses)
     # Pinning learns where the camera is from a job of its enrolment.
@@ -89,15 +102,15 @@ async def test_a_cid_from_a_webhook_becomes_a_frame_with_its_detections(
     assert all(len(call.body) < 2_000 for call in workflow.calls), "bytes travelled"
     assert answer.status == 200
     assert answer.body["cid"] == str(cid)
-    await _is_shown(running, photo, answer.body["frame_id"], "reference", eventually)
+    await _is_shown(running, street, answer.body["frame_id"], "reference", eventually)
 
 
 async def test_a_picture_from_a_webhook_becomes_a_frame_like_any_other(
-    running: Centre, camera_kubo: KuboNode, photo: bytes, eventually: Eventually
+    running: Centre, camera_kubo: KuboNode, street: bytes, eventually: Eventually
 ) -> None:
     await running.enrol("ramp", camera_kubo)
     n8n = await n8n_for(running, f"{SITE}/ramp")
-    picture = photo + b"\0 of the binary twin"
+    picture = street + b"\0 of the binary twin"
     body = {
         "image": base64.b64encode(picture).decode(),
         "site": SITE,
@@ -115,11 +128,11 @@ async def test_a_picture_from_a_webhook_becomes_a_frame_like_any_other(
 
 
 async def test_the_same_webhook_twice_is_one_frame(
-    running: Centre, camera_kubo: KuboNode, photo: bytes, eventually: Eventually
+    running: Centre, camera_kubo: KuboNode, street: bytes, eventually: Eventually
 ) -> None:
     await running.enrol("quay", camera_kubo)
     n8n = await n8n_for(running, f"{SITE}/quay")
-    cid = await put(camera_kubo, photo)
+    cid = await put(camera_kubo, street)
     body = {"cid": str(cid), "site": SITE, "camera": "quay", "captured_at": CAPTURED_AT}
     await eventually(lambda: _origin_is_known(running, "quay"))
     answers = [

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from pinhole.stack.failure import StackFailure
-from pinhole.stack.postgres_server import PostgresServer, as_server
+from pinhole.stack.postgres_server import PostgresServer, as_owner_of
 from pinhole.stack.program import running
 
 
@@ -43,6 +43,15 @@ def test_a_path_too_long_for_a_socket_gets_a_short_private_one(tmp_path: Path) -
     assert server.socket_dir.stat().st_mode & 0o077 == 0
     with running(server.program()), psycopg.connect(server.dsn) as connection:
         assert connection.execute("SELECT 1").fetchone() == (1,)
+    server.socket_dir.rmdir()
+
+
+def test_a_socket_directory_that_others_may_enter_is_refused(tmp_path: Path) -> None:
+    server = server_in(tmp_path / ("y" * 100))
+    server.socket_dir.mkdir()
+    server.socket_dir.chmod(0o755)
+    with pytest.raises(StackFailure, match="must belong to user .* alone .* with mode 755"):
+        server.prepare()
     server.socket_dir.rmdir()
 
 
@@ -82,8 +91,11 @@ def test_what_root_starts_finds_its_neighbours_below_a_closed_directory(tmp_path
     closed.mkdir(mode=0o700)
     program = closed / "program"
     program.touch(mode=0o700)
+    theirs = closed / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, 65534, 65534)
     # `test -x` asks access(2), as initdb does when it looks for `postgres` beside it.
-    subprocess.run((*as_server(), "test", "-x", str(program)), check=True)
+    subprocess.run((*as_owner_of(theirs), "test", "-x", str(program)), check=True)
 
 
 def test_finding_it_does_not_import_the_wheel() -> None:

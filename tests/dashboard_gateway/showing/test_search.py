@@ -197,13 +197,20 @@ FILL = """
     FROM generate_series(1, 40000) AS n
 """
 
+# The 41st camera fell silent before the others began: the planner, which thinks of an average
+# camera, must not look for its frames among everybody's.
+SILENT = """
+    UPDATE dashboard.frames SET camera_id = 41 WHERE frame_id > 39970
+"""
+
 
 @pytest.fixture
 async def many(gallery: Gallery, pool: Pool) -> Pool:
-    """Give a database with 40,000 frames of 40 cameras."""
-    for number in range(40):
+    """Give a database with 40,000 frames of 41 cameras."""
+    for number in range(41):
         await gallery.add_camera(f"camera-{number}")
     await pool.execute(FILL)
+    await pool.execute(SILENT)
     await pool.execute("VACUUM ANALYZE dashboard.frames")
     return pool
 
@@ -233,6 +240,9 @@ def check(plan: dict[str, Any], *, most_rows: int) -> None:
     [
         ("", None, 60),
         ("", [7], 60),
+        ("", [41], 60),
+        ("class=car", [41], 60),
+        ("", [1, 41], 120),
         ("", list(range(1, 11)), 600),
         ("", list(range(1, 31)), 200),
         ("from=now-2h&to=now-1h", None, 60),
@@ -251,8 +261,8 @@ async def test_the_list_reads_little_more_than_it_shows(
 
 
 async def test_the_wall_reads_a_hundred_frames_a_camera_at_most(many: Pool) -> None:
-    plan = await plan_of(many, NEWEST, list(range(1, 41)))
-    check(plan, most_rows=40 * 101)
+    plan = await plan_of(many, NEWEST, list(range(1, 42)))
+    check(plan, most_rows=41 * 100)
 
 
 async def test_the_gateway_s_permission_reads_one_frame(many: Pool) -> None:
