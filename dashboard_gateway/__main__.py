@@ -1,11 +1,14 @@
-"""`python -m dashboard_gateway [serve|dispatch|cameras …|users …]`; no word: serve and dispatch."""
+"""`python -m dashboard_gateway [serve|dispatch|cameras|frames|users …]`.
+
+Without a word it serves and dispatches.
+"""
 
 import argparse
 import sys
 from collections.abc import Sequence
 from functools import partial
 
-from dashboard_gateway import camera_commands, user_commands
+from dashboard_gateway import camera_commands, frame_commands, user_commands
 from pinhole.contract.errors import PinholeError
 
 
@@ -32,6 +35,7 @@ def _parser() -> argparse.ArgumentParser:
     dispatch = commands.add_parser("dispatch", help="only dispatch, with health and metrics")
     dispatch.set_defaults(run=partial(_run, "dispatch"))
     camera_commands.register(commands)
+    frame_commands.register(commands)
     user_commands.register(commands)
     return parser
 

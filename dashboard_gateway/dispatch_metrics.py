@@ -8,7 +8,7 @@ from pinhole.runtime.metrics import LATENCY_BUCKETS_S
 
 STEP_SECONDS: Final = Histogram(
     "pinhole_journey_step_seconds",
-    "Time of one step of one frame's journey: wait (commit to claim), pin, infer, record.",
+    "Time of one step of one frame's journey: wait (receipt to claim), pin, infer, record.",
     ["step"],
     buckets=LATENCY_BUCKETS_S,
 )

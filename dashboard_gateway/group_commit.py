@@ -97,7 +97,9 @@ class GroupCommit:
             if self._waiting:
                 await self._commit_group(self._next_group(), pulse)
             else:
-                pulse.beat()
+                if pulse.error is None:
+                    # Only a commit clears what a commit failed of.
+                    pulse.beat()
                 await self._idle()
 
     async def _idle(self) -> None:

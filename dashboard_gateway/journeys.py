@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 import asyncpg
@@ -74,6 +75,8 @@ class Journeys:
             attempt: how often this was tried before, which spaces retries during an outage.
         """
         frames = await load(self._pool, frame_ids)
+        if attempt == 0:
+            _observe_wait(frames)
         went = await asyncio.gather(*(self._travel(frame, room, attempt) for frame in frames))
         return max((w.again_after_s for w in went if w.again_after_s is not None), default=None)
 
@@ -98,16 +101,24 @@ class Journeys:
             return Went(Outcome.NO_ROOM)
         except Later as later:
             return Went(Outcome.LATER, later.delay_s)
-        except NeighbourUnavailable as error:
-            self._neighbours.fail(error.details)
-            longest_s = max(OUTAGE_LONGEST_S, error.retry_after_s)
-            return Went(Outcome.OUTAGE, delay_s(attempt + 1, longest_s=longest_s))
-        except Exception:
-            # Unforeseen: it must neither end the other journeys nor be forgotten.
-            logger.exception("the journey of frame %s failed", frame.frame_id)
-            return Went(Outcome.FAILED, delay_s(attempt + 1))
+        except Exception as error:
+            return self._failed(frame, error, attempt)
         self._neighbours.beat()
         return Went(Outcome.DONE)
+
+    def _failed(self, frame: Frame, error: Exception, attempt: int) -> Went:
+        match error:
+            case NeighbourUnavailable():
+                self._neighbours.fail(error.details)
+                longest_s = max(OUTAGE_LONGEST_S, error.retry_after_s)
+                return Went(Outcome.OUTAGE, delay_s(attempt + 1, longest_s=longest_s))
+            case asyncpg.DeadlockDetectedError():
+                # Somebody else writes the same frames (a loss, a chain); by now they have.
+                return Went(Outcome.LATER, delay_s(1))
+            case _:
+                # Unforeseen: it must neither end the other journeys nor be forgotten.
+                logger.error("the journey of frame %s failed", frame.frame_id, exc_info=error)
+                return Went(Outcome.FAILED, delay_s(attempt + 1))
 
     async def pin(self, frame: Frame) -> None:
         """Do the first step."""
@@ -140,6 +151,13 @@ class _TimedSteps:
     async def record(self, frame: Frame, answer: InferenceAnswer) -> None:
         async with _timed("record"):
             await self._journeys.record(frame, answer)
+
+
+def _observe_wait(frames: Sequence[Frame]) -> None:
+    now = datetime.now(UTC)
+    for frame in frames:
+        if frame.bytes_state is BytesState.AWAITED:
+            STEP_SECONDS.labels("wait").observe((now - frame.received_at).total_seconds())
 
 
 @asynccontextmanager

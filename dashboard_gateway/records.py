@@ -95,14 +95,17 @@ class Records:
         if all(isinstance(record, Pinned) for record in ordered):
             # The most frequent, and what cameras wait for: one statement is its own transaction.
             await _write_pinned(self._pool, _of(ordered, Pinned))
-            return [None] * len(records)
-        async with self._pool.acquire() as connection, connection.transaction():
-            await _write_pinned(connection, _of(ordered, Pinned))
-            await _write_put_off(connection, _of(ordered, PutOff))
-            await _write_unusable(connection, _of(ordered, Unusable))
-            await write_detected(connection, _of(ordered, Detected))
-            await _write_not_detected(connection, _of(ordered, NotDetected))
+        else:
+            await self._write_mixed(ordered)
         return [None] * len(records)
+
+    async def _write_mixed(self, records: Sequence[Record]) -> None:
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _write_pinned(connection, _of(records, Pinned))
+            await _write_put_off(connection, _of(records, PutOff))
+            await _write_unusable(connection, _of(records, Unusable))
+            await write_detected(connection, _of(records, Detected))
+            await _write_not_detected(connection, _of(records, NotDetected))
 
 
 def _of(records: Sequence[Record], kind: type[T]) -> list[T]:

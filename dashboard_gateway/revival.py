@@ -36,3 +36,44 @@ async def revive_camera(connection: Connection, camera_id: int) -> int:
     rows = await connection.fetch(MISSING, camera_id, _MAX_REVIVED)
     await queue.enqueue_frames(connection, [[row["frame_id"] for row in rows]])
     return len(rows)
+
+
+# A thousand at a time: neither a long lock nor a long notice.
+RETRY_FAILED = """
+    UPDATE dashboard.frames SET analysis_state = 'waiting', analysis_attempts = 0, reason = NULL,
+        details = NULL
+    WHERE frame_id IN (
+        SELECT frame_id FROM dashboard.frames
+        WHERE analysis_state = 'failed' AND bytes_state IN ('pinned', 'archived') AND frame_id > $1
+        ORDER BY frame_id LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    RETURNING frame_id
+"""
+RETRY_MISSING = """
+    UPDATE dashboard.frames SET pin_attempts = 0
+    WHERE frame_id IN (
+        SELECT frame_id FROM dashboard.frames
+        WHERE bytes_state = 'missing' AND frame_id > $1
+        ORDER BY frame_id LIMIT 1000 FOR UPDATE SKIP LOCKED)
+    RETURNING frame_id
+"""
+
+
+async def retry_failed(pool: Pool) -> int:
+    """Analyse every frame anew whose analysis was given up; return how many there are."""
+    return await _retry(pool, RETRY_FAILED)
+
+
+async def retry_missing(pool: Pool) -> int:
+    """Look for every frame's bytes anew that are missing; return how many there are."""
+    return await _retry(pool, RETRY_MISSING)
+
+
+async def _retry(pool: Pool, statement: str) -> int:
+    count, last = 0, 0
+    while True:
+        async with pool.acquire() as connection, connection.transaction():
+            frame_ids = sorted(row["frame_id"] for row in await connection.fetch(statement, last))
+            await queue.enqueue_frames(connection, [frame_ids])
+        if not frame_ids:
+            return count
+        count, last = count + len(frame_ids), frame_ids[-1]

@@ -12,7 +12,7 @@ from models.held_out import Report, measure, table
 from models.scenes import HELD_OUT_SEED, SceneSet
 
 CARD: Final = Path(__file__).parent / "README.md"
-SCENES: Final = 60
+SCENES: Final = 40
 FRAMES: Final = 4
 
 TEXT: Final = """\

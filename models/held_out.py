@@ -150,7 +150,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="exported model to measure")
-    parser.add_argument("--scenes", type=int, default=60, help="scenes to render (default 60)")
+    parser.add_argument("--scenes", type=int, default=40, help="scenes to render (default 40)")
     parser.add_argument("--frames", type=int, default=4, help="moments of each (default 4)")
     parser.add_argument("--known-layouts", action="store_true", help="new seeds of trained layouts")
     parser.add_argument("--json", type=Path, help="file to write the figures to as well")

@@ -54,7 +54,7 @@ def newest_with_boxes(page: Page) -> str:
 def walk(browser: Browser, url: str, name: str, folder: Path) -> None:
     """Take every picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    context = browser.new_context(base_url=url, viewport=SCREEN, device_scale_factor=1.5)
+    context = browser.new_context(base_url=url, viewport=SCREEN, device_scale_factor=1)
     page = context.new_page()
     log_in(page, name)
     # As high as the rail needs: with two cameras a whole screen would be half empty.

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 import psycopg
 from psycopg import sql
 
+from pinhole.contract.errors import Unavailable
+
 _NUMBERED: Final = re.compile(r"(\d{4})_\w+\.py")
 
 
@@ -23,6 +25,9 @@ def migrate(dsn: str, package: str, schema: str) -> None:
         dsn: `postgresql://…`; a unix socket as `?host=/path` works.
         package: importable name of the migrations, for example `pinning.migrations`.
         schema: created where it does not exist.
+
+    Raises:
+        Unavailable: PostgreSQL does not answer.
     """
     scheme = urlsplit(dsn).scheme
     if scheme not in {"postgresql", "postgres"}:
@@ -51,9 +56,12 @@ def newest_version(package: str) -> str:
 def current_version(dsn: str, schema: str) -> str | None:
     """Return the number of the newest migration in the database, None before the first."""
     table = sql.Identifier(schema, "alembic_version")
-    with psycopg.connect(dsn) as connection:
-        try:
+    try:
+        with psycopg.connect(dsn) as connection:
             row = connection.execute(sql.SQL("SELECT version_num FROM {}").format(table)).fetchone()
-        except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-            return None
+    except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+        return None
+    except psycopg.OperationalError as error:
+        sentence = " ".join(str(error).split())
+        raise Unavailable(sentence, reason="DATABASE_UNAVAILABLE") from error
     return str(row[0]) if row is not None else None

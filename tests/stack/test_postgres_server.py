@@ -50,7 +50,7 @@ def test_a_socket_directory_that_others_may_enter_is_refused(tmp_path: Path) -> 
     server = server_in(tmp_path / ("y" * 100))
     server.socket_dir.mkdir()
     server.socket_dir.chmod(0o755)
-    with pytest.raises(StackFailure, match="must belong to user .* alone .* with mode 755"):
+    with pytest.raises(StackFailure, match=r"must belong to user .* alone .* with mode 755"):
         server.prepare()
     server.socket_dir.rmdir()
 

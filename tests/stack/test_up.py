@@ -19,8 +19,8 @@ from tests.support.polling import WaitUntil
 from tests.support.stack import pinhole
 
 SERVICES = {"pinning", "yolo", "dashboard"}
-# Promised are 15 s to the first boxes on a quiet machine of 2 cores (measured there: 8 s). Here
-# other tests' leftovers may run beside it, and it is without cameras.
+# Promised are 15 s to the first boxes on a quiet machine of 2 cores; whoever runs the tests may
+# have other work on theirs.
 SECOND_START_WITHIN_S = 30
 
 

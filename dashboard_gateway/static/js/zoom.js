@@ -35,13 +35,15 @@ export function attachZoom(article) {
   article.querySelector(".stage").addEventListener("wheel", zoom.zoomWithWheel, { passive: false });
   canvas.addEventListener("dblclick", (event) => {
     if (isZoomed()) fit();
-    else zoom.zoomToPoint(3, event);
+    else zoom.zoomToPoint(3, event, { animate: false });
   });
 }
 
 export function startZoom() {
+  // Without a transition: labels are sized by the scale that is meant, not by the one on its way.
   const actions = {
-    in: () => current?.zoomIn(), out: () => current?.zoomOut(), fit,
+    in: () => current?.zoomIn({ animate: false }), out: () => current?.zoomOut({ animate: false }),
+    fit,
   };
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-zoom]");

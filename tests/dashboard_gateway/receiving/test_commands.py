@@ -2,10 +2,11 @@
 
 import json
 
-from dashboard_gateway import cameras
+from dashboard_gateway import cameras, queue
 from pinhole.contract.signing import Ed25519Signer, HmacKey
 from pinhole.runtime.postgres import Pool
 from tests.dashboard_gateway.receiving.processes import command
+from tests.dashboard_gateway.receiving.sending import Sender, rows
 
 
 async def test_cameras_are_added_listed_and_revoked(pool: Pool, postgres_dsn: str) -> None:
@@ -54,3 +55,29 @@ async def test_mistakes_are_one_sentence(postgres_dsn: str) -> None:
 async def test_missing_settings_are_named() -> None:
     status, _, complaint = await command("cameras", "ls")
     assert (status, "DASHBOARD_POSTGRES_DSN" in complaint) == (1, True)
+
+
+async def test_frames_that_were_given_up_are_tried_again(
+    pool: Pool, postgres_dsn: str, camera: Sender
+) -> None:
+    await camera.send(*(camera.frame() for _ in range(3)))
+    await pool.execute(GIVE_UP)
+    await pool.execute("DELETE FROM dashboard.pgqueuer")
+    for what, seq in (("failed", 1), ("missing", 2)):
+        status, output, _ = await command("frames", "retry", what, postgres_dsn=postgres_dsn)
+        assert (status, output) == (0, "1 frames are tried again\n")
+        (job,) = await rows(pool, "DELETE FROM dashboard.pgqueuer RETURNING payload")
+        (frame_id,) = queue.ids_of(bytes(job["payload"]))
+        (row,) = await rows(pool, "SELECT * FROM dashboard.frames WHERE frame_id = $1", frame_id)
+        assert (row["seq"], row["pin_attempts"], row["analysis_attempts"]) == (
+            *(seq, 12 if what == "failed" else 0),
+            0 if what == "failed" else 6,
+        )
+        assert row["analysis_state"] == "waiting"
+
+
+GIVE_UP = """
+    UPDATE dashboard.frames SET pin_attempts = 12, analysis_attempts = 6,
+        bytes_state = (ARRAY['pinned', 'missing', 'pinned'])[seq]::dashboard.bytes_state,
+        analysis_state = (ARRAY['failed', 'waiting', 'detected'])[seq]::dashboard.analysis_state
+"""

@@ -134,6 +134,26 @@ async def test_outage_of_postgres_is_answered_503_and_shown_and_passes(
     await eventually(healthy)
 
 
+async def test_commit_that_does_not_end_turns_the_health_red_until_one_does(
+    start_dashboard: StartDashboard, pool: Pool
+) -> None:
+    client = await start_dashboard(commit_timeout_s=0.5)
+    camera = await enrolled(pool, client)
+
+    async def commit_part() -> str:
+        async with client.get("/healthz") as response:
+            return str((await response.json())["parts"]["commit"])
+
+    async with pool.acquire() as other, other.transaction():
+        await other.execute("LOCK TABLE dashboard.frames IN ACCESS EXCLUSIVE MODE")
+        answer = await camera.send(camera.frame())
+        assert (answer.status, answer.reason) == (503, "DATABASE_UNAVAILABLE")
+        assert "nothing was committed" in await commit_part()
+    camera.seq, camera.head = 0, None
+    assert (await camera.send(camera.frame())).status == 202
+    assert await commit_part() == "ok"
+
+
 async def test_whatever_was_acknowledged_before_a_kill_is_there_and_repeats_double_nothing(
     pool: Pool, postgres_dsn: str, eventually: Eventually
 ) -> None:

@@ -191,7 +191,7 @@ FILL = """
     INSERT INTO dashboard.frames (camera_id, event_id, event_digest, digest, sha256, captured_at,
                                   bytes_state, analysis_state, classes, max_confidence)
     SELECT 1 + n % 40, gen_random_uuid(), sha256(n::text::bytea), sha256(n::text::bytea),
-           sha256(n::text::bytea), now() - n * interval '1 second', 'pinned', 'detected',
+           sha256(n::text::bytea), now() - (40000 - n) * interval '1 second', 'pinned', 'detected',
            CASE WHEN n % 5000 = 0 THEN '{dog}'::text[] WHEN n % 2 = 0 THEN '{car}' ELSE '{}' END,
            (n % 100) / 100.0
     FROM generate_series(1, 40000) AS n
@@ -200,7 +200,7 @@ FILL = """
 # The 41st camera fell silent before the others began: the planner, which thinks of an average
 # camera, must not look for its frames among everybody's.
 SILENT = """
-    UPDATE dashboard.frames SET camera_id = 41 WHERE frame_id > 39970
+    UPDATE dashboard.frames SET camera_id = 41 WHERE frame_id <= 30
 """
 
 
