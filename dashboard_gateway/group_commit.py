@@ -22,7 +22,7 @@ from dashboard_gateway.resources import SETTINGS, WRITERS
 from dashboard_gateway.sorting import Taken
 from pinhole.contract.errors import Busy, Unprocessable
 from pinhole.runtime.health import SUPERVISOR
-from pinhole.runtime.postgres import Pool, PostgresUnavailable
+from pinhole.runtime.postgres import AWAY, Pool, PostgresUnavailable
 from pinhole.runtime.tasks import Pulse
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,6 @@ _COMMITTERS: Final = 2
 _IDLE_S: Final = 1.0
 _ATTEMPTS: Final = 3
 
-_AWAY: Final = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 """What a PostgreSQL that is away looks like."""
 
 Waiting = tuple[Delivery, "asyncio.Future[Taken]"]
@@ -131,7 +130,7 @@ class GroupCommit:
         except Exception as error:
             # Most of all a lost connection. Whether it committed, nobody knows: a repeat finds out.
             problem = f"nothing was committed: {type(error).__name__}: {error}"
-            logger.warning("%s", problem, exc_info=not isinstance(error, _AWAY))
+            logger.warning("%s", problem, exc_info=not isinstance(error, AWAY))
             pulse.fail(problem)
             for _, answer in group:
                 _fail(answer, PostgresUnavailable(problem))

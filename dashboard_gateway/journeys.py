@@ -101,7 +101,7 @@ class Journeys:
             return Went(Outcome.NO_ROOM)
         except Later as later:
             return Went(Outcome.LATER, later.delay_s)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - sorted and logged by `_failed`
             return self._failed(frame, error, attempt)
         self._neighbours.beat()
         return Went(Outcome.DONE)

@@ -40,6 +40,7 @@ _POSTGRES: Final = {
 _OUTAGES: Final = (
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # see pinhole.runtime.postgres.AWAY
     asyncpg.PostgresConnectionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.OperatorInterventionError,

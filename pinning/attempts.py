@@ -6,9 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Collection, Container, Coroutine
 from typing import Final
 
-import asyncpg
-
-from pinhole.runtime.postgres import Pool
+from pinhole.runtime.postgres import AWAY, Pool
 from pinning import ledger, schedule
 from pinning.fetch import Fetcher
 from pinning.hub import Hub
@@ -122,7 +120,7 @@ class Attempts:
         """Settle the pins that an attempt overlooked, or attempt their want anew."""
         try:
             bound = await self.claim([want])
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except AWAY as error:
             logger.warning("%s of %s: %s: %s", want.cid, want.owner, type(error).__name__, error)
             return
         if bound:
@@ -133,7 +131,7 @@ class Attempts:
     async def _attempt(self, want: Want, written: Awaitable[Container[Want]] | None = None) -> None:
         try:
             outcome = await self._outcome(want, written)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except AWAY as error:
             # The row could not be written: its lease ends, then a worker takes it up.
             logger.warning("%s of %s: %s: %s", want.cid, want.owner, type(error).__name__, error)
             return

@@ -8,12 +8,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-import asyncpg
-
 from pinhole.contract.cid import Cid
 from pinhole.contract.errors import PinholeError
 from pinhole.runtime.kubo import KuboError
-from pinhole.runtime.postgres import Connection, Pool
+from pinhole.runtime.postgres import AWAY, Connection, Pool
 from pinhole.runtime.tasks import Pulse
 from pinning import ledger
 from pinning.hub import Hub, not_kept
@@ -91,7 +89,7 @@ class Keeper:
                 answers = await self._record(connection, arrivals)
                 # Committed: nobody has to wait for the unlocking.
                 _answer(batch, answers)
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, PinholeError) as error:
+        except (*AWAY, PinholeError) as error:
             problem = NotKept(Reason.HUB_UNAVAILABLE, f"not recorded: {error}", retryable=True)
             _answer(batch, dict.fromkeys(arrivals, problem))
         except Exception as error:

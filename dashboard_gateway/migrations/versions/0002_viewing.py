@@ -48,8 +48,8 @@ INDEXES = """
 -- The gateway asks (digest, cameras of the viewer): a still camera repeats one digest for ever.
 CREATE INDEX frames_digest_camera ON dashboard.frames (digest, camera_id);
 DROP INDEX dashboard.frames_digest;
--- The wall shows what came last: order of arrival, which no wrong clock can change. Negated, so that
--- only this index has the order: the planner likes to walk the primary key instead, which is cheap
+-- The wall shows what came last: order of arrival, which no wrong clock can change. Negated, so
+-- that only this index has the order: the planner likes to walk the primary key instead, which is cheap
 -- for a camera that sends much and reads the whole table for one that fell silent.
 CREATE INDEX frames_camera_arrival ON dashboard.frames (camera_id, (-frame_id));
 """

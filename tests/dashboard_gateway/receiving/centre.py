@@ -164,6 +164,10 @@ class Centre:
             for bytes_state, analysis_state in await self.states()
         )
 
+    async def is_analysed(self) -> bool:
+        """Whether every frame has an analysis that will not change by itself."""
+        return all(analysis_state != "waiting" for _, analysis_state in await self.states())
+
     async def has_no_jobs(self) -> bool:
         """Whether the queue is empty."""
         return await count(self.pool, "SELECT count(*) FROM dashboard.pgqueuer") == 0

@@ -41,7 +41,7 @@ async def test_what_is_no_picture_ends_invalid_and_holds_up_nobody(
         await centre.capture(picture)
     await camera.send(*(camera.frame(picture) for picture in pictures))
     # A truncated JPEG shows its upper part: whether that counts is the detector's to say.
-    await eventually(centre.is_settled, 30)
+    await eventually(centre.is_analysed, 30)
     html, truncated, noise, good = await centre.frames()
     for row in (html, noise):
         assert (row["bytes_state"], row["analysis_state"]) == ("pinned", "invalid")
