@@ -49,8 +49,8 @@ INDEXES = """
 CREATE INDEX frames_digest_camera ON dashboard.frames (digest, camera_id);
 DROP INDEX dashboard.frames_digest;
 -- The wall shows what came last: order of arrival, which no wrong clock can change. Negated, so
--- that only this index has the order: the planner likes to walk the primary key instead, which is cheap
--- for a camera that sends much and reads the whole table for one that fell silent.
+-- that only this index has the order: the planner likes to walk the primary key instead, which is
+-- cheap for a camera that sends much and reads the whole table for one that fell silent.
 CREATE INDEX frames_camera_arrival ON dashboard.frames (camera_id, (-frame_id));
 """
 
