@@ -96,10 +96,21 @@ class GroupCommit:
             if self._waiting:
                 await self._commit_group(self._next_group(), pulse)
             else:
-                if pulse.error is None:
-                    # Only a commit clears what a commit failed of.
-                    pulse.beat()
+                await self._beat_idle(pulse)
                 await self._idle()
+
+    # Waits for the locks that a commit needs, and reads nothing.
+    PROBE = "SELECT FROM dashboard.frames, dashboard.streams, dashboard.deliveries LIMIT 0"
+
+    async def _beat_idle(self, pulse: Pulse) -> None:
+        """Beat while nothing waits; after a failure only once a commit would succeed again."""
+        if pulse.error is not None:
+            try:
+                await self._pool.execute(self.PROBE, timeout=self._timeout_s)
+            except Exception as error:  # noqa: BLE001 - said by the pulse, tried again in a second
+                pulse.fail(f"nothing can be committed: {type(error).__name__}: {error}")
+                return
+        pulse.beat()
 
     async def _idle(self) -> None:
         self._came.clear()
