@@ -15,8 +15,9 @@ from multidict import CIMultiDict
 from dashboard_gateway.caches import ByteCache, Flights
 from dashboard_gateway.hub import HubGateway
 from dashboard_gateway.media import Data, NotAnImage, picture_type
-from dashboard_gateway.trees import BadTree, read_root
+from dashboard_gateway.trees import read_root
 from pinhole.contract.cid import Cid
+from pinhole.contract.dag_pb import BadTree
 from pinhole.contract.errors import DeadlineExceeded, PinholeError, TooLarge
 from pinhole.runtime.kubo import BlockMismatch
 

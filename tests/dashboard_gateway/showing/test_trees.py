@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboard_gateway.trees import BadTree, read_root
-from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
+from dashboard_gateway.trees import read_root
+from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid, Codec
+from pinhole.contract.dag_pb import BadTree
 from tests.support.gallery import Gallery
 
 
@@ -24,8 +25,18 @@ def test_any_other_block_is_refused_and_nothing_else_is_raised(block: bytes) -> 
         assert read_root(block).leaves
 
 
-def test_a_leaf_of_another_hash_is_refused() -> None:
-    identity = bytes((0x01, 0x55, 0x00, 0x04)) + b"data"
-    link = bytes((0x0A, len(identity))) + identity
-    with pytest.raises(BadTree, match="more levels"):
+@pytest.mark.parametrize(
+    ("target", "sentence"),
+    [
+        pytest.param(
+            bytes((0x01, 0x55, 0x00, 0x04)) + b"data", "a link of the block", id="identity"
+        ),
+        pytest.param(
+            Cid(Cid.of(b"x").digest, Codec.DAG_PB).binary, "more levels", id="a tree below"
+        ),
+    ],
+)
+def test_a_leaf_that_is_no_raw_block_is_refused(target: bytes, sentence: str) -> None:
+    link = bytes((0x0A, len(target))) + target
+    with pytest.raises(BadTree, match=sentence):
         read_root(bytes((0x12, len(link))) + link)
