@@ -32,7 +32,7 @@ class OpenvinoDetector:
     """A compiled model with one infer request per lane."""
 
     def __init__(self, model: ExportedModel, precision: Precision, threads: int) -> None:
-        """Read and compile the model (blocks for about a second).
+        """Read and compile the model and run it once (blocks for about a second).
 
         `threads` is the number of cores inference may use; 0 for all.
 
@@ -51,6 +51,10 @@ class OpenvinoDetector:
         # One more than there are streams: a stream finds work while Python ends the one before.
         lanes = int(narrow.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
         self._requests = _Requests(wide, narrow, lanes)
+        # By this thread alone: OpenVINO's binding makes its view of NumPy at the first use, and two
+        # threads that do so at once wait for each other for ever (seen with 2026.4: one holds the
+        # GIL, the other the guard of a C++ static).
+        self._requests.infer(np.zeros((*model.input_hw, 3), np.uint8))
         self._traits = Traits(
             input_hw=model.input_hw,
             class_names=model.class_names,
