@@ -118,6 +118,17 @@ class _Neighbour:
         after_s = float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 1.0
         return NeighbourUnavailable(sentence, retry_after_s=after_s)
 
+    async def check(self) -> None:
+        """Return where the neighbour says that it is well.
+
+        Raises:
+            NeighbourUnavailable: it is not, or says nothing.
+        """
+        try:
+            await self.call("GET", "/healthz", timeout_s=_ASIDE_TIMEOUT_S)
+        except (NotFound, RequestRefused) as error:
+            raise NeighbourUnavailable(error.details) from error
+
     def read(self, model: type[M], answer: bytes) -> M:
         """Return a neighbour's answer as `model`.
 
@@ -143,6 +154,7 @@ class PinningClient:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, token: SecretStr | None) -> None:
         self._pinning = _Neighbour("pinning", session, url, token)
+        self.check = self._pinning.check
 
     async def pin(
         self, owner: Owner, pins: Sequence[BatchPin], *, wait_s: float
@@ -203,6 +215,7 @@ class DetectorClient:
         timeout_s: float,
     ) -> None:
         self._detector = _Neighbour("the detector", session, url, token)
+        self.check = self._detector.check
         self._timeout_s = timeout_s
 
     async def infer(self, cids: Sequence[Cid]) -> list[InferenceAnswer | InferenceFailure]:

@@ -17,6 +17,7 @@ from dashboard_gateway.infer_step import InferStep, Room
 from dashboard_gateway.journeys import Journeys
 from dashboard_gateway.lane import Lane
 from dashboard_gateway.memo import Memo
+from dashboard_gateway.neighbours import Neighbours
 from dashboard_gateway.orphans import Orphans
 from dashboard_gateway.pin_step import PinStep
 from dashboard_gateway.queue_state import QueueState
@@ -61,9 +62,13 @@ async def _dispatching(app: web.Application) -> AsyncIterator[None]:
             attempts=settings.inference_attempts,
         ),
         records,
-        supervisor.pulse("neighbours", stalls_after_s=float("inf")),
     )
     _start_lanes(settings, supervisor, journeys, OriginJob(pool, app[PINNING]))
+    supervisor.start(
+        "neighbours",
+        Neighbours(app[PINNING], detector).run,
+        stalls_after_s=settings.stalls_after_s,
+    )
     supervisor.start(
         "orphans", Orphans(pool).run, stalls_after_s=orphans.EVERY_S + settings.stalls_after_s
     )

@@ -25,7 +25,6 @@ from pinhole.contract.cid import Cid, Codec
 from pinhole.contract.detection import InferenceAnswer
 from pinhole.contract.owners import Owner
 from pinhole.runtime.postgres import Pool
-from pinhole.runtime.tasks import Pulse
 
 logger = logging.getLogger(__name__)
 
@@ -53,14 +52,12 @@ class Journeys:
     """The steps that all journeys of this process share, and the journeys themselves."""
 
     def __init__(
-        self, pool: Pool, pins: PinStep, inferences: InferStep, records: Records, neighbours: Pulse
+        self, pool: Pool, pins: PinStep, inferences: InferStep, records: Records
     ) -> None:
-        """`neighbours` turns the health red while a service that journeys need is away."""
         self._pool = pool
         self._pins = pins
         self._inferences = inferences
         self._records = records
-        self._neighbours = neighbours
         self._hand_overs: Coalescer[int, None] = Coalescer(
             self._hand_over, most=queue.MAX_FRAMES_IN_A_JOB
         )
@@ -103,13 +100,11 @@ class Journeys:
             return Went(Outcome.LATER, later.delay_s)
         except Exception as error:  # noqa: BLE001 - sorted and logged by `_failed`
             return self._failed(frame, error, attempt)
-        self._neighbours.beat()
         return Went(Outcome.DONE)
 
     def _failed(self, frame: Frame, error: Exception, attempt: int) -> Went:
         match error:
             case NeighbourUnavailable():
-                self._neighbours.fail(error.details)
                 longest_s = max(OUTAGE_LONGEST_S, error.retry_after_s)
                 return Went(Outcome.OUTAGE, delay_s(attempt + 1, longest_s=longest_s))
             case asyncpg.DeadlockDetectedError():

@@ -150,8 +150,12 @@ class Lane:
         for job in list(self._in_hand):
             job.cancel()
         _, late = await asyncio.wait({working}, timeout=_STOP_WITHIN_S)
-        for task in late:
-            task.cancel()
+        if late:
+            working.cancel()
+            await asyncio.wait(late, timeout=_STOP_WITHIN_S)
+        if working.done() and not working.cancelled() and (error := working.exception()):
+            # What `run` raises, where anything failed, is told by the supervisor.
+            logger.debug("the lane stopped with %r", error)
 
     def _manager(self, pool: "asyncpg.Pool[asyncpg.Record]") -> QueueManager:
         queries = _Queries(
@@ -164,11 +168,14 @@ class Lane:
         for name, work in self._works.items():
             # "hold": pgqueuer deletes no job but a successful one.
             register = manager.entrypoint(name, accepts_context=False, on_failure="hold")
-            register(self._doing(work))
+            register(self._doing(work, manager.shutdown))
         return manager
 
-    def _doing(self, work: Work) -> Callable[[Job], Awaitable[None]]:
+    def _doing(self, work: Work, stops: asyncio.Event) -> Callable[[Job], Awaitable[None]]:
         async def do(job: Job) -> None:
+            if stops.is_set():
+                # Taken while the lane was told to stop: nobody would cancel it.
+                raise RetryRequested(reason="the dispatcher stops")
             task = asyncio.current_task()
             assert task is not None  # noqa: S101 - pgqueuer runs each job in a task of its own
             self._in_hand.add(task)
