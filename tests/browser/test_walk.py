@@ -1,6 +1,5 @@
 """Walking the pages as a person does: eyes, mouse, keys, a phone."""
 
-import asyncio
 import re
 from datetime import timedelta
 from typing import Any
@@ -12,6 +11,7 @@ from dashboard_gateway.viewers import Role
 from tests.browser.conftest import OpenPage
 from tests.dashboard_gateway.showing.conftest import Client
 from tests.support.gallery import Gallery, Shown, seen
+from tests.support.polling import Eventually
 
 BUS = [
     seen("bus", 0.94, 14, 230, 806, 740, class_id=5),
@@ -264,18 +264,22 @@ async def test_new_frames_are_offered_and_not_pushed_into_the_list(
 
 
 async def test_older_rows_come_before_one_reaches_them(
-    open_page: OpenPage, gallery: Gallery
+    open_page: OpenPage, gallery: Gallery, eventually: Eventually
 ) -> None:
     camera = await gallery.add_camera("gate-a")
     for number in range(160):
         age = timedelta(minutes=number)
         await gallery.add_frame(camera, b"%d" % number, held=False, age=age, bytes_state="released")
     page = await open_page("/explore")
-    assert await page.locator("#rows .item").count() < 160
-    for _ in range(4):
+    rows = page.locator("#rows .item")
+    assert await rows.count() < 160
+
+    async def all_are_there_after_another_turn_of_the_wheel() -> bool:
+        # A turn goes no further than what came so far.
         await page.mouse.wheel(0, 6000)
-        await asyncio.sleep(0)
-    await expect(page.locator("#rows .item")).to_have_count(160)
+        return await rows.count() == 160
+
+    await eventually(all_are_there_after_another_turn_of_the_wheel)
     await expect(page.get_by_text("That is all.")).to_be_attached()
 
 
