@@ -75,6 +75,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         error.headers.update(_NO_STORE)
         raise
     except Exception:
+        # The top of a request: whatever it is, the caller gets the contract's body.
         logger.exception("%s %s failed", request.method, request.path)
         return error_response(PinholeError("something went wrong here; it was logged"))
     else:
