@@ -49,7 +49,7 @@ def error_response(error: PinholeError) -> web.Response:
     if error.status == 401:  # noqa: PLR2004 - the status itself
         headers["WWW-Authenticate"] = 'Bearer realm="pinhole"'
     return web.Response(
-        body=ErrorBody.of(error).model_dump_json().encode(),
+        body=ErrorBody.of(error).wire(),
         status=error.status,
         headers=headers,
         content_type="application/json",
@@ -73,7 +73,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             raise
         reason = _REASONS.get(error.status, "HTTP_ERROR")
         detail = ErrorDetail(reason=reason, details=f"{request.method} {request.path}: {error}")
-        error.text = ErrorBody(error=detail).model_dump_json()
+        error.text = ErrorBody(error=detail).wire().decode()
         error.content_type = "application/json"
         error.headers.update(_NO_STORE)
         raise
