@@ -11,6 +11,7 @@ import numpy as np
 
 from camera_uploader.synthetic.lens import Lens
 from camera_uploader.synthetic.world import (
+    FREE,
     LANE_M,
     Barrier,
     House,
@@ -20,6 +21,7 @@ from camera_uploader.synthetic.world import (
 )
 
 VEHICLES: Final = (("car", 0.58), ("truck", 0.24), ("bus", 0.08), ("motorcycle", 0.10))
+EVEN_VEHICLES: Final = (("car", 0.34), ("truck", 0.2), ("bus", 0.18), ("motorcycle", 0.28))
 
 
 def build_gate(layout: str, rng: np.random.Generator, width_px: int, height_px: int) -> World:
@@ -28,10 +30,11 @@ def build_gate(layout: str, rng: np.random.Generator, width_px: int, height_px: 
     island = 1.3 if twin else 0.0
     half = island + LANE_M + 0.5 if twin else LANE_M / 2 + 0.7
     lane_x = island + LANE_M / 2 if twin else 0.0
-    lanes = [Lane(-lane_x, -1, 7.0, float(rng.uniform(12.5, 15)), VEHICLES, stop_y_m=1.6)]
+    users = EVEN_VEHICLES if layout == FREE else VEHICLES
+    lanes = [Lane(-lane_x, -1, 7.0, float(rng.uniform(12.5, 15)), users, stop_y_m=1.6)]
     barriers = [Barrier((-half - 0.35, 0.0), half - island + 0.2, 0)]
     if twin:
-        lanes.append(Lane(lane_x, 1, 6.5, float(rng.uniform(12.5, 16)), VEHICLES, stop_y_m=-1.6))
+        lanes.append(Lane(lane_x, 1, 6.5, float(rng.uniform(12.5, 16)), users, stop_y_m=-1.6))
         barriers.append(Barrier((half + 0.35, 0.0), -(half - island + 0.2), 1))
     pavement = 2.6
     for side in (-1, 1):
@@ -54,6 +57,11 @@ def build_gate(layout: str, rng: np.random.Generator, width_px: int, height_px: 
         eye = (rng.uniform(-half - 2, half + 2), rng.uniform(-13, -7), rng.uniform(2.6, 6.5))
         target = (rng.uniform(-2.0, 2.0), rng.uniform(2, 10), rng.uniform(0.0, 1.2))
         view = rng.uniform(40, 66)
+    elif layout == FREE:
+        # Never on the yard's side: that view is kept for testing.
+        eye = (rng.uniform(-half - 8, half + 1), rng.uniform(-14, -3), rng.uniform(2.2, 6.5))
+        target = (rng.uniform(-2.0, 2.0), rng.uniform(0.5, 10), rng.uniform(0.0, 1.2))
+        view = rng.uniform(38, 70)
     else:
         eye = (rng.uniform(-2.5, 3.0), -8.5, rng.uniform(2.8, 4.2))
         target, view = (rng.uniform(-0.6, 0.6), rng.uniform(4, 7), 0.6), rng.uniform(42, 55)

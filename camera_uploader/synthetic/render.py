@@ -81,6 +81,19 @@ class Scene:
         Returns:
             (H, W, 3) uint8 BGR, and one `Truth` for each object that can be made out.
         """
+        picture, sight = self._painted(at_s)
+        return picture, sight.truths()
+
+    def frame_and_unclear(self, at_s: float) -> tuple[Image, list[Truth], list[Truth]]:
+        """Return what `frame` does, and the objects too small or too hidden to be made out.
+
+        Whoever measures a detector needs them: finding one of those is no error.
+        """
+        picture, sight = self._painted(at_s)
+        return picture, sight.truths(), sight.unclear()
+
+    def _painted(self, at_s: float) -> tuple[Image, Sight]:
+        """Paint everything, far to near."""
         picture = self._backdrop.copy()
         shown = self._shown(at_s)
         # A rider's shadow is the cycle's.
@@ -100,7 +113,7 @@ class Scene:
                     _restore(picture, screen, touched)
                     sight.hide(screen)
         self._effects.apply(picture, self.seed, at_s)
-        return picture, sight.truths()
+        return picture, sight
 
     def _shown(self, at_s: float) -> list[_Shown]:
         """Everyone in the picture, projected."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -85,17 +86,25 @@ class Sight:
 
     def truths(self) -> list[Truth]:
         """Return everything that is large enough and visible enough to be told."""
+        return [truth for truth, told in self._visible() if told]
+
+    def unclear(self) -> list[Truth]:
+        """Return what can be seen too, but is too small or too hidden to be told."""
+        return [truth for truth, told in self._visible() if not told]
+
+    def _visible(self) -> Iterator[tuple[Truth, bool]]:
+        """Yield each thing of which at least a spot can be seen, and whether it is told."""
         counts = np.bincount(self._map.ravel(), minlength=len(self._seen) + 1)[1:]
         pixels = dict(zip([seen.key for seen in self._seen], counts.tolist(), strict=False))
         for seen, count in zip(self._seen, counts.tolist(), strict=False):
             if seen.text is not None:
                 # What a plate covers of its vehicle is vehicle too.
                 pixels[(*seen.key[:2], "")] += count
-        return [
-            Truth(seen.class_name, seen.xyxy_px, seen.text, min(1.0, pixels[seen.key] / seen.area))
-            for seen in self._seen
-            if seen.class_name in CLASS_IDS and self._tells(seen, pixels[seen.key])
-        ]
+        for seen in self._seen:
+            if seen.class_name in CLASS_IDS and pixels[seen.key] > 0:
+                share = min(1.0, pixels[seen.key] / seen.area)
+                truth = Truth(seen.class_name, seen.xyxy_px, seen.text, share)
+                yield truth, self._tells(seen, pixels[seen.key])
 
     def _tells(self, seen: _Seen, pixels: int) -> bool:
         """Return whether somebody who looks at the frame can be expected to see it."""
@@ -105,4 +114,4 @@ class Sight:
             return x_max - x_min >= MIN_PLATE_WIDTH_PX * scale and share >= MIN_PLATE_SHARE
         large = y_max - y_min >= MIN_HEIGHT_PX * scale and x_max - x_min >= MIN_WIDTH_PX * scale
         covers = pixels / self._map.size
-        return large and pixels > 0 and (share >= MIN_SHARE or covers >= LARGE_SHARE)
+        return large and (share >= MIN_SHARE or covers >= LARGE_SHARE)

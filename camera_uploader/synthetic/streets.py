@@ -11,6 +11,7 @@ import numpy as np
 
 from camera_uploader.synthetic.lens import Lens
 from camera_uploader.synthetic.world import (
+    FREE,
     LANE_M,
     ROAD_END_M,
     ROAD_START_M,
@@ -21,22 +22,25 @@ from camera_uploader.synthetic.world import (
 )
 
 VEHICLES: Final = (("car", 0.62), ("truck", 0.13), ("bus", 0.11), ("motorcycle", 0.14))
+EVEN_VEHICLES: Final = (("car", 0.34), ("truck", 0.2), ("bus", 0.18), ("motorcycle", 0.28))
 
 
 def build_street(layout: str, rng: np.random.Generator, width_px: int, height_px: int) -> World:
     """Return a street of the given layout, the rest drawn from `rng`."""
     boulevard = layout == "boulevard"
-    each = 2 if boulevard else int(rng.integers(1, 3))
+    free = layout == FREE
+    each = 2 if boulevard else int(rng.integers(1, 4 if free else 3))
     median = 1.6 if boulevard else 0.0
     half = median + each * LANE_M + 1.9
-    pavement = float(rng.uniform(3.2, 4.6))
+    pavement = float(rng.uniform(2.2, 5.6) if free else rng.uniform(3.2, 4.6))
     lanes: list[Lane] = []
     for direction in (1, -1):
         for index in range(each):
             x = direction * (median + (index + 0.5) * LANE_M)
             speed = float(rng.uniform(7.5, 10.5) + 1.5 * (each - 1 - index))
             headway = float(rng.uniform(3.4, 5.0)) * (1.0 if each == 1 else 1.35)
-            lanes.append(Lane(x, direction, speed, headway, VEHICLES))
+            users = EVEN_VEHICLES if free else VEHICLES
+            lanes.append(Lane(x, direction, speed, headway, users))
         kerb = direction * (half - 0.85)
         lanes.append(
             Lane(
@@ -46,7 +50,7 @@ def build_street(layout: str, rng: np.random.Generator, width_px: int, height_px
         lanes += pavement_lanes(rng, direction * half, pavement)
     lens = _street_lens(layout, rng, half, pavement, (width_px, height_px))
     wall = half + pavement
-    near_side = 1 if layout in ("oblique", "across") else 0
+    near_side = layout in ("oblique", "across") or (free and lens.eye_m[0] < 1 - wall)
     houses = _house_row(rng, wall + rng.uniform(0, 1.5), 1)
     if not near_side:
         houses += _house_row(rng, wall + rng.uniform(0, 1.5), -1)
@@ -108,6 +112,12 @@ def _street_lens(
         ahead = eye_y + rng.uniform(10, 24)
         target = (rng.uniform(-0.6, 0.6) * half, ahead, rng.uniform(0.0, 1.5))
         view = rng.uniform(44, 75)
+    elif layout == FREE:
+        eye_x = rng.uniform(-(half + pavement + 6), half + pavement * 0.9)
+        eye_y = rng.uniform(-15, 8)
+        eye = (eye_x, eye_y, rng.uniform(2.6, 9.5))
+        target = (rng.uniform(-half, half), eye_y + rng.uniform(9, 26), rng.uniform(0.0, 1.5))
+        view = rng.uniform(38, 76)
     else:
         eye = (rng.uniform(-3.0, 3.0), -8.0, rng.uniform(6.0, 8.5))
         target = (rng.uniform(-2.5, 2.5), rng.uniform(18, 27), 0.5)

@@ -22,6 +22,10 @@ LAYOUTS: Final[dict[SceneKind, tuple[str, ...]]] = {
 
 HELD_OUT_LAYOUTS: Final = frozenset({"boulevard", "yard"})
 
+FREE: Final = "free"
+"""A layout of either kind that is drawn only when asked for, to train on: the camera hangs
+anywhere, and what is rare elsewhere is common."""
+
 LANE_M: Final = 3.3
 ROAD_END_M: Final = 88.0
 ROAD_START_M: Final = -36.0
