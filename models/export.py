@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 from ultralytics.models import YOLO
 
+from models.suppression import SuppressingDetect
 from models.trainer import IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX
 
 NAME: Final = "pinhole-demo"
@@ -21,19 +22,22 @@ def export(checkpoint: Path, scratch: Path, target: Path = FOLDER) -> Path:
     """Export `checkpoint` and puts the result in the place of `target` in one step.
 
     The input is fixed at 1 x 3 x 384 x 640; the output is 1 x 300 x 6 (x_min, y_min, x_max, y_max,
-    confidence, class id), already without doubles: YOLO26 needs no non-maximum suppression.
+    confidence, class id), already without doubles, see `suppression`.
     """
     scratch.mkdir(parents=True, exist_ok=True)
     # Ultralytics names the export after the checkpoint.
     named = scratch / f"{NAME}.pt"
     shutil.copyfile(checkpoint, named)
+    model = YOLO(named)
+    network: Any = model.model
+    SuppressingDetect.replace(network.model[-1])
     made = Path(
-        YOLO(named).export(
+        model.export(
             format="openvino",
             imgsz=[IMAGE_HEIGHT_PX, IMAGE_WIDTH_PX],
             quantize=16,
             dynamic=False,
-            # With None ultralytics exports the one-to-many head, which needs NMS afterwards.
+            # Boxes without doubles: `SuppressingDetect` answers in the one-to-one head's place.
             nms=False,
         )
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, assert_never
 
 import cv2
 import numpy as np
@@ -18,12 +18,18 @@ from camera_uploader.synthetic.labels import CLASS_NAMES, Truth
 from camera_uploader.synthetic.lens import Image
 from camera_uploader.synthetic.render import Scene
 from camera_uploader.synthetic.weather import Weather
-from camera_uploader.synthetic.world import HELD_OUT_LAYOUTS, LAYOUTS, SceneKind
+from camera_uploader.synthetic.world import FREE, HELD_OUT_LAYOUTS, LAYOUTS, SceneKind
+
+Layouts = Literal["known", "free", "held out"]
+"""Those trained on, as cameras draw them; cameras hung anywhere, to train on as well; and those
+kept out of training."""
 
 TRAIN_SEED: Final = 100_000
+FREE_SEED: Final = 300_000
 CHOICE_SEED: Final = 500_000
 HELD_OUT_SEED: Final = 900_000
-"""First seeds of the set to train on, the set that picks the best epoch, and the set to test on."""
+"""First seeds of the sets to train on (known and free layouts), of the set to watch
+training and set what is exported by, and of the set to test on."""
 
 FIRST_MOMENT_S: Final = 40.0
 PAUSE_S: Final = 4.0
@@ -31,11 +37,15 @@ PAUSE_S: Final = 4.0
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture of a set, with the truth about it and the JPEG quality (70..95) it is kept at."""
+    """One picture of a set, with the truth about it and the JPEG quality (70..95) it is kept at.
+
+    `truths` are learned from; `unclear` are those too small or too hidden for that.
+    """
 
     name: str
     picture: Image
     truths: list[Truth]
+    unclear: list[Truth]
     weather: Weather
     quality: int
 
@@ -47,19 +57,28 @@ class SceneSet:
     Attributes:
         first_seed: Seed of the first scene; the others follow.
         scenes, frames: How many scenes, and moments of each.
-        held_out: Whether the layouts are those kept out of training, or those trained on.
+        layouts: Which layouts.
     """
 
     first_seed: int
     scenes: int
     frames: int
-    held_out: bool
+    layouts: Layouts
 
     def scene(self, index: int) -> tuple[SceneKind, int, str | None]:
         """Kind, seed and layout of a scene; a layout of None is drawn from the seed."""
         kind: SceneKind = "gate" if index % 2 else "street"
-        kept_out = next(name for name in LAYOUTS[kind] if name in HELD_OUT_LAYOUTS)
-        return kind, self.first_seed + index, kept_out if self.held_out else None
+        layout: str | None = None
+        match self.layouts:
+            case "known":
+                pass
+            case "free":
+                layout = FREE
+            case "held out":
+                layout = next(name for name in LAYOUTS[kind] if name in HELD_OUT_LAYOUTS)
+            case _:
+                assert_never(self.layouts)
+        return kind, self.first_seed + index, layout
 
     def samples(self, index: int) -> Iterator[Sample]:
         """Yield the moments of one scene."""
@@ -68,9 +87,9 @@ class SceneSet:
         rng = np.random.default_rng((seed, 99))
         for number in range(self.frames):
             at_s = FIRST_MOMENT_S + number * PAUSE_S + float(rng.uniform(0, 3))
-            picture, truths = scene.frame(at_s)
+            picture, truths, unclear = scene.frame_and_unclear(at_s)
             name, quality = f"{kind}-{seed}-{number}", int(rng.integers(70, 96))
-            yield Sample(name, picture, truths, scene.weather, quality)
+            yield Sample(name, picture, truths, unclear, scene.weather, quality)
 
 
 def write_scene(folder: Path, chosen: SceneSet, index: int, width_px: int) -> None:

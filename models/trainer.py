@@ -35,6 +35,9 @@ BATCH: Final = 8
 
 PEAK_RATE: Final = 0.0015
 
+MANY_EPOCHS: Final = 1000
+"""Never reached: the clock of `Annealing` ends the training."""
+
 
 class BfloatModel(DetectionModel):
     """YOLO whose layers run in bfloat16 while training; the loss stays in single precision."""
@@ -61,7 +64,7 @@ class SceneTrainer(DetectionTrainer):
         return model.to(memory_format=torch.channels_last)
 
     def build_dataset(self, img_path: str, mode: str = "train", batch: int | None = None) -> Any:
-        """Return the set under `img_path`, kept in memory, in rectangles without padding."""
+        """Return the set under `img_path`, in rectangles without padding."""
         dataset = YOLODataset(
             img_path=img_path,
             imgsz=self.args.imgsz,
@@ -69,7 +72,6 @@ class SceneTrainer(DetectionTrainer):
             augment=False,
             hyp=self.args,
             rect=True,
-            cache="ram",
             stride=32,
             pad=0.0,
             task="detect",
@@ -87,25 +89,30 @@ class SceneTrainer(DetectionTrainer):
 
 @dataclass
 class Annealing:
-    """Sets the learning rate by the clock: half a cosine from `peak` to 2 % of it within `hours`.
+    """Sets the learning rate: half a cosine from `peak` to 2 % of it, then ends the training.
 
-    A shared machine may be three times slower an hour later. Epochs counted beforehand would then
-    end too early with a high rate, or never; the clock ends at the low rate whatever happens.
+    The clock is the processor's, not the wall's: it counts what `threads` busy cores do in `hours`
+    and stands still while other work has them. On a shared machine the wall's clock would spend
+    the middle of the curve on waiting.
     """
 
     hours: float
+    threads: int
     peak: float
     started_s: float | None = None
 
     def __call__(self, trainer: DetectionTrainer) -> None:
         """Ultralytics calls this before every batch."""
-        now_s = time.monotonic()
-        self.started_s = self.started_s or now_s
-        progress = min(1.0, (now_s - self.started_s) / (self.hours * 3600))
+        now_s = time.process_time()
+        if self.started_s is None:
+            self.started_s = now_s
+        progress = min(1.0, (now_s - self.started_s) / (self.hours * 3600 * self.threads))
         rate = self.peak * self.share(progress)
         optimizer: Any = trainer.optimizer
         for group in optimizer.param_groups:
             group["lr"] = rate
+        # Ultralytics looks after each batch, then validates and saves as after a whole epoch.
+        trainer.stop = progress >= 1.0
 
     @staticmethod
     def share(progress: float) -> float:
@@ -114,18 +121,19 @@ class Annealing:
 
 
 def fit(index: Path, runs: Path, *, hours: float, threads: int, start: Path | None = None) -> Path:
-    """Train for `hours`, from random weights or from a checkpoint; return the best epoch's.
+    """Train for `hours` of `threads` cores, from nothing or a checkpoint; return the last state.
 
-    The data are those of the description at `index`; ultralytics writes below `runs`.
+    The data are those of the description at `index`; ultralytics writes below `runs`. The last
+    state, at the lowest rate, is taken and not ultralytics' "best": that one goes by the one-to-one
+    head, and the other head is exported, see `suppression`.
     """
     SETTINGS.update({"sync": False})
-    torch.set_num_threads(threads)
     trainer = SceneTrainer(
         overrides={
             "model": str(start or "yolo26n.yaml"),
             "data": str(index),
-            "epochs": 8,
-            "time": hours,
+            "epochs": MANY_EPOCHS,
+            "patience": MANY_EPOCHS,
             "batch": BATCH,
             "nbs": BATCH,
             "imgsz": IMAGE_WIDTH_PX,
@@ -145,9 +153,11 @@ def fit(index: Path, runs: Path, *, hours: float, threads: int, start: Path | No
         }
     )
     peak = PEAK_RATE if start is None else PEAK_RATE * 0.6
-    trainer.add_callback("on_train_batch_start", Annealing(hours, peak))
+    trainer.add_callback("on_train_batch_start", Annealing(hours, threads, peak))
+    # Making the trainer set them to one less than the machine has.
+    torch.set_num_threads(threads)
     trainer.train()
-    return runs / "demo" / "weights" / "best.pt"
+    return runs / "demo" / "weights" / "last.pt"
 
 
 def _single(value: Any) -> Any:
