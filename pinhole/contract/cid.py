@@ -11,7 +11,7 @@ from base64 import b32encode
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from multiformats import CID
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -59,8 +59,6 @@ class Cid:
 
     digest: bytes
     codec: Codec = Codec.RAW
-
-    LENGTH: ClassVar[int] = _TEXT_LENGTH
 
     def __post_init__(self) -> None:
         if len(self.digest) != DIGEST_BYTES:
