@@ -14,11 +14,11 @@ from multidict import CIMultiDict
 
 from dashboard_gateway.caches import ByteCache, Flights
 from dashboard_gateway.hub import HubGateway
-from dashboard_gateway.media import Data, NotAnImage, picture_type
 from dashboard_gateway.trees import read_root
 from pinhole.contract.cid import Cid
 from pinhole.contract.dag_pb import BadTree
-from pinhole.contract.errors import DeadlineExceeded, PinholeError, TooLarge
+from pinhole.contract.errors import DeadlineExceeded, PinholeError, Refused, TooLarge
+from pinhole.contract.picture import Data, media_type_of
 from pinhole.runtime.kubo import BlockMismatch
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,16 @@ class Unreachable(DeadlineExceeded):
     """The frame is known and may be seen, but its bytes cannot be had now."""
 
     reason = "BYTES_UNREACHABLE"
+
+
+class NotAnImage(Refused):
+    """The bytes are held and verified, and they are no picture.
+
+    Only pictures are ever served: HTML or SVG named .jpg is neither.
+    """
+
+    reason = "NOT_AN_IMAGE"
+    status = 415
 
 
 @dataclass(frozen=True)
@@ -110,10 +120,10 @@ class Pictures:
             raise _unreachable(cid, error) from error
         except PinholeError as error:
             raise _unreachable(cid, error) from error
-        media_type = picture_type(data)
+        media_type = media_type_of(data)
         if media_type is None:
             raise NotAnImage(f"the {len(data)} bytes of {cid} are no picture and are not served")
-        picture = _picture(cid, data, media_type)
+        picture = _picture(cid, data, str(media_type))
         if self._flights.flying(cid.digest):  # not dropped meanwhile
             self._cache.put(cid.digest, picture)
         return picture
