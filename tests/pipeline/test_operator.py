@@ -17,7 +17,8 @@ import sys
 from pinhole import cli
 from pinning.importing.commands import register
 # As the installed entry point does it, wherever this runs from.
-cli.entry_points = lambda group: [type("Entry", (), {"name": "import", "load": lambda _: register})()]
+entry = type("Entry", (), {"name": "import", "load": lambda self: register})()
+cli.entry_points = lambda group: [entry]
 sys.exit(cli.main())
 """
 

@@ -6,15 +6,12 @@ import os
 import re
 import signal
 
-import asyncpg
 import pytest
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.kubo import KuboRpc
-from pinhole.runtime.migrations import migrate
-from pinhole.runtime.postgres import Pool, create_pool
-from pinning.importing import journal
+from pinhole.runtime.postgres import Pool
 from pinning.importing.files import Skip
 from pinning.importing.importer import Step
 from pinning.importing.journal import Counts
@@ -260,25 +257,6 @@ async def test_cut_database_connections_are_waited_out(
     ended, _ = await asyncio.gather(command.import_(tree), cut())
     assert (ended.status, ended.counts) == (0, (600, 0, 0)), ended.stderr
     assert await owned(pool, "pins") == binaries(cids)
-
-
-def test_the_tables_of_imports_come_to_a_database_that_is_in_use(empty_postgres_dsn: str) -> None:
-    """Upgraded from the first version, with rows in it: they are as they were."""
-    asyncio.run(_upgrade(empty_postgres_dsn))
-
-
-async def _upgrade(dsn: str) -> None:
-    await asyncio.to_thread(migrate, dsn, "pinning.migrations", "pinning")
-    async with await create_pool(dsn, max_size=1) as pool:
-        with pytest.raises(asyncpg.UniqueViolationError):
-            for _ in range(2):
-                await pool.execute(
-                    "INSERT INTO pinning.imports (import_id, tree, owner, runner) "
-                    "VALUES (gen_random_uuid(), '/a', 'token:a', gen_random_uuid())"
-                )
-        run = (await journal.newest(pool))[0]
-        await journal.finish(pool, run)
-        assert (await journal.begin(pool, "/a", run.owner)).import_id != run.import_id
 
 
 class Clock:
