@@ -12,7 +12,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from pinhole.contract.cid import Cid
 from pinhole.contract.event import Sha256Hex
 from pinhole.contract.ids import Name
-from pinhole.contract.message import Message
+from pinhole.contract.message import Message, Reply
 
 MAX_BATCH_PINS = 500
 MAX_META_KEYS = 1000
@@ -111,7 +111,7 @@ class BatchPinResults(Message):
     results: list[BatchPinResult]
 
 
-class BlockStored(Message):
+class BlockStored(Reply):
     """The answer to `POST /api/v1/blocks`."""
 
     cid: Cid

@@ -15,6 +15,7 @@ import aiohttp
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid, InvalidCid
 from pinhole.contract.errors import DeadlineExceeded, NotFound, Refused, TooLarge, Unavailable
+from pinhole.runtime import hashing
 
 NOT_PINNED: Final = "not pinned"
 _NOT_FOUND_WORDS: Final = ("not found", "could not find")
@@ -124,7 +125,7 @@ class KuboRpc:
         """
         async with self._request("block/get", {"arg": str(cid)}, timeout_s=timeout_s) as response:
             data = await _read_body(response, limit_bytes)
-        return _verified(cid, data)
+        return await _verified(cid, data)
 
     async def block_stat(self, cid: Cid, *, timeout_s: float = 5) -> int | None:
         """Return the block's size in bytes where this node itself holds it, else None."""
@@ -312,8 +313,8 @@ def _message(text: str) -> str:
         return text.strip()
 
 
-def _verified(cid: Cid, data: bytes) -> bytes:
-    if not cid.matches(data):
+async def _verified(cid: Cid, data: bytes) -> bytes:
+    if not await hashing.matches(cid, data):
         raise BlockMismatch(f"{len(data)} bytes came that do not hash to {cid}")
     return data
 
@@ -357,7 +358,7 @@ class TrustlessGateway:
             raise KuboTimeout(f"the gateway sent no whole answer in {timeout_s:g} s") from error
         except aiohttp.ClientError as error:
             raise KuboError(f"the gateway broke off: {type(error).__name__}: {error}") from error
-        return _verified(cid, data)
+        return await _verified(cid, data)
 
     @staticmethod
     def _refusal(cid: Cid, status: int, text: str) -> BlockMissing | KuboError:
