@@ -1,4 +1,4 @@
-"""Imports of file trees: how far each has come, and what it skipped."""
+"""File trees: how far each import has come and what it skipped, and which blocks lie in one."""
 
 from alembic import op
 
@@ -6,6 +6,12 @@ revision = "0005"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+
+PLACES = """
+-- Where a held block lies: false, in Kubo; true, as a file of the tree (PINNING_STORE=tree). A
+-- block that comes to Kubo later is moved by that: the row says so, owners and pins stay.
+ALTER TABLE pinning.blocks ADD COLUMN in_file_tree boolean NOT NULL DEFAULT false;
+"""
 
 SOURCE = "ALTER TYPE pinning.source ADD VALUE IF NOT EXISTS 'import'"
 
@@ -44,7 +50,8 @@ CREATE TABLE pinning.import_skips (
 
 
 def upgrade() -> None:
-    """Add the tables of imports, and the word for bytes that came by one."""
+    """Add where blocks lie, the tables of imports, and the word for bytes that came by one."""
+    op.execute(PLACES)
     op.execute(SOURCE)
     op.execute(IMPORTS)
 

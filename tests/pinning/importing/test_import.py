@@ -18,7 +18,7 @@ from pinning.importing.journal import Counts
 from pinning.importing.progress import Progress, duration
 from pinning.tree import path_of
 from tests.pinning.conftest import Service
-from tests.pinning.importing.conftest import OWNER, Command, Tree, binaries, jpeg
+from tests.pinning.file_store import OWNER, Command, Tree, binaries, jpeg
 from tests.support.polling import eventually
 
 

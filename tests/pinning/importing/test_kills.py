@@ -10,7 +10,7 @@ from pinhole.contract.cid import Cid
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool
 from pinning.tree import path_of
-from tests.pinning.importing.conftest import OWNER, Command, Tree, binaries
+from tests.pinning.file_store import OWNER, Command, Tree, binaries
 from tests.support.polling import eventually
 
 # A chunk of 32 files takes about 0.1 s, several are under way: this lands anywhere in one.

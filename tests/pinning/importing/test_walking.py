@@ -12,7 +12,7 @@ from pinning.importing.chunks import BYTES, FILES, Chunks
 from pinning.importing.files import Skip, Skipped
 from pinning.importing.walking import Found, share_before, walk
 from pinning.tree import Misnamed, cid_of, path_of
-from tests.pinning.importing.conftest import Tree
+from tests.pinning.file_store import Tree
 
 
 def paths(root: Path, after: str | None = None) -> list[str]:

@@ -5,19 +5,17 @@ import contextlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from pinhole.contract.cid import Cid
 from pinhole.stack.kubo_node import KuboNode
 from pinning.tree import path_of
 
 OWNER = "token:file-store"
-_COMMAND = Path(__file__).with_name("command.py")
+_COMMAND = Path(__file__).parent / "importing" / "command.py"
 
 
 def jpeg(size_bytes: int = 3_000) -> bytes:
@@ -42,13 +40,6 @@ class Tree:
     def fill(self, count: int, size_bytes: int = 3_000) -> set[Cid]:
         """Write `count` new pictures."""
         return {self.add(jpeg(size_bytes)) for _ in range(count)}
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    root = tmp_path / "store"
-    root.mkdir()
-    return Tree(root)
 
 
 @dataclass(frozen=True)
@@ -105,8 +96,8 @@ class Command:
         return await self("import", str(tree.root), "--owner", owner, *words)
 
 
-@pytest.fixture
-def command(postgres_dsn: str, hub_kubo: KuboNode) -> Command:
+def command_on(postgres_dsn: str, hub_kubo: KuboNode) -> Command:
+    """Return the command with the settings of a test's database and hub."""
     environment = {
         **os.environ,
         "PINNING_POSTGRES_DSN": postgres_dsn,
@@ -119,6 +110,3 @@ def command(postgres_dsn: str, hub_kubo: KuboNode) -> Command:
 
 def binaries(cids: Iterable[Cid]) -> set[bytes]:
     return {cid.binary for cid in cids}
-
-
-Fill = Callable[[int], set[Cid]]
