@@ -18,18 +18,31 @@ from pinning import api, batch, blocks, enrolment
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
 from pinning.fetch import Fetcher
+from pinning.file_tree import FileTree
 from pinning.hub import Hub
 from pinning.keeper import LANES, Keeper
-from pinning.keys import ATTEMPTS, HUB, KEEPER, NETWORKS, ORIGINS, PINS, POOL, SETTINGS, UPLOADS
+from pinning.keys import (
+    ATTEMPTS,
+    HUB,
+    KEEPER,
+    NETWORKS,
+    ORIGINS,
+    PINS,
+    POOL,
+    SETTINGS,
+    STORES,
+    UPLOADS,
+)
 from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
 from pinning.release import Releaser
 from pinning.schedule import RetryPolicy
-from pinning.settings import PinningSettings
+from pinning.settings import PinningSettings, StoreKind
+from pinning.stores import KuboStore, Stores, TreeStore
 from pinning.worker import Worker
 
-_POSTGRES: Final = {
+POSTGRES: Final = {
     # PostgreSQL plans `unnest($1)` anew each time, for it guesses that the next array is of another
     # length: 0.35 ms of the 1.4 ms that keeping one frame spent in SQL.
     "plan_cache_mode": "force_generic_plan",
@@ -47,8 +60,18 @@ def make_app(settings: PinningSettings) -> web.Application:
     # The batch route comes before `/pins/{requestid}`, which would take its name for an id.
     for module in (batch, api, blocks, enrolment):
         module.add_routes(app)
-    app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])
+    app.cleanup_ctx.extend([_places, _database, _networks, _hub, _pinning, supervise])
     return app
+
+
+async def _places(app: web.Application) -> AsyncIterator[None]:
+    """Refuse to start where pushed bytes have no place to go; nothing is open yet."""
+    settings = app[SETTINGS]
+    tree = _file_tree(settings)
+    problem = await asyncio.to_thread(tree.problem) if tree is not None else None
+    if problem is not None and settings.store is StoreKind.TREE:
+        raise Unavailable(f"PINNING_TREE_DIR: {problem}")
+    yield
 
 
 async def _database(app: web.Application) -> AsyncIterator[None]:
@@ -56,7 +79,7 @@ async def _database(app: web.Application) -> AsyncIterator[None]:
     pool = await create_pool(
         settings.postgres_dsn.get_secret_value(),
         max_size=settings.postgres_connections,
-        server_settings=_POSTGRES,
+        server_settings=POSTGRES,
     )
     app[POOL] = pool
     app[SUPERVISOR].expect(*OUTAGES)
@@ -111,11 +134,31 @@ async def _pinning(app: web.Application) -> AsyncIterator[None]:
         )
         attempts = Attempts(pool, hub, fetcher, keeper, at_once=settings.fetches, policy=policy)
         app[KEEPER], app[ATTEMPTS] = keeper, attempts
+        app[STORES] = _stores(app)
         app[PINS] = Pins(pool, attempts, lease=settings.lease)
         app[UPLOADS] = asyncio.Semaphore(settings.fetches)
         _start(app)
         yield
         await attempts.stop()
+
+
+def _stores(app: web.Application) -> Stores:
+    """Return the places for pushed bytes."""
+    settings, pool, kept_for = app[SETTINGS], app[POOL], app[SETTINGS].unclaimed_for
+    kubo = KuboStore(app[HUB], app[KEEPER], kept_for=kept_for, timeout_s=settings.kubo_timeout_s)
+    tree = _file_tree(settings)
+    if tree is not None:
+        app[CHECKS]["tree"] = lambda: asyncio.to_thread(tree.problem)
+    return Stores(
+        pool,
+        kubo,
+        TreeStore(pool, tree, kept_for=kept_for) if tree is not None else None,
+        into_tree=settings.store is StoreKind.TREE,
+    )
+
+
+def _file_tree(settings: PinningSettings) -> FileTree | None:
+    return FileTree(settings.tree_dir) if settings.tree_dir is not None else None
 
 
 def _start(app: web.Application) -> None:
@@ -126,5 +169,5 @@ def _start(app: web.Application) -> None:
         supervisor.start(f"keeper-{number}", app[KEEPER].run_lane, stalls_after_s=stalls_after_s)
     worker = Worker(pool, hub, app[ATTEMPTS], lease=settings.lease)
     supervisor.start("worker", worker.run, stalls_after_s=30)
-    releaser = Releaser(pool, hub, every_s=settings.release_every_s)
+    releaser = Releaser(pool, hub, tree=_file_tree(settings), every_s=settings.release_every_s)
     supervisor.start("releaser", releaser.run, stalls_after_s=stalls_after_s)

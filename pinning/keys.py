@@ -12,6 +12,7 @@ from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
 from pinning.settings import PinningSettings
+from pinning.stores import Stores
 
 SETTINGS: web.AppKey[PinningSettings] = web.AppKey("settings", PinningSettings)
 POOL: web.AppKey[Pool] = web.AppKey("pool", Pool)
@@ -20,6 +21,7 @@ NETWORKS: web.AppKey[AllowedNetworks] = web.AppKey("networks", AllowedNetworks)
 ORIGINS: web.AppKey[Origins] = web.AppKey("origins", Origins)
 KEEPER: web.AppKey[Keeper] = web.AppKey("keeper", Keeper)
 ATTEMPTS: web.AppKey[Attempts] = web.AppKey("attempts", Attempts)
+STORES: web.AppKey[Stores] = web.AppKey("stores", Stores)
 PINS: web.AppKey[Pins] = web.AppKey("pins", Pins)
 UPLOADS: web.AppKey[asyncio.Semaphore] = web.AppKey("uploads", asyncio.Semaphore)
 """Bodies being read or stored: bounds them in memory."""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from pinhole.contract.cid import Cid
-from pinhole.contract.errors import PinholeError
+from pinhole.contract.errors import PinholeError, Unavailable
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tasks import Pulse
 from pinning import ledger
+from pinning.file_tree import FileTree
 from pinning.hub import Hub
 from pinning.locks import lock
 from pinning.metrics import RELEASED
@@ -24,9 +25,12 @@ _RETRY_S: Final = 5.0
 class Releaser:
     """Removes what is `releasing`: unpin, remove, forget; again from the start if interrupted."""
 
-    def __init__(self, pool: Pool, hub: Hub, *, every_s: float = 0.5) -> None:
+    def __init__(
+        self, pool: Pool, hub: Hub, *, tree: FileTree | None = None, every_s: float = 0.5
+    ) -> None:
         self._pool = pool
         self._hub = hub
+        self._tree = tree
         self._every_s = every_s
 
     async def run(self, pulse: Pulse) -> None:
@@ -67,6 +71,17 @@ class Releaser:
             await self._hub.unpin(going)
             staying = set(cids) - set(going)
             await self._hub.remove([block for block in blocks if block not in staying])
+            if self._tree is not None:
+                await asyncio.to_thread(self._remove_files, self._tree, going)
             await ledger.remove(connection, going)
         RELEASED.inc(len(going))
         return len(going)
+
+    def _remove_files(self, tree: FileTree, cids: Sequence[Cid]) -> None:
+        """Remove what lies in the file tree too, or lay there before it came to Kubo."""
+        try:
+            for cid in cids:
+                tree.remove(cid)
+        except OSError as error:
+            problem = f"the file tree does not let go of {error.filename}: {error.strerror}"
+            raise Unavailable(problem, reason="TREE_UNAVAILABLE") from error

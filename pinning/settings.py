@@ -2,16 +2,26 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES
 from pinhole.runtime.settings import ServiceSettings, service_config
 
 Network = IPv4Network | IPv6Network
+
+
+class StoreKind(StrEnum):
+    """Where pushed bytes are stored."""
+
+    KUBO = "kubo"
+    TREE = "tree"
+
 
 # Loopback, RFC 1918 and RFC 4193: where VPNs live. Link-local is left out (cloud metadata).
 PRIVATE_NETWORKS: Final = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7"
@@ -58,6 +68,16 @@ class PinningSettings(ServiceSettings):
     delegates: Words = Field(
         default=(),
         description="Multiaddresses of the hub told to clients; asked of Kubo where empty.",
+    )
+    store: StoreKind = Field(
+        default=StoreKind.KUBO,
+        description="Where pushed bytes go: `kubo`, or `tree`, files in the layout of existing"
+        " stores (`{h0:2}/{h2:4}/{hash}.jpg`).",
+    )
+    tree_dir: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="Root of that file tree; also to read and clear it after a move to `kubo`.",
     )
     max_upload_bytes: int = Field(
         default=5_000_000, ge=1, le=2**30, description="Largest body of POST /api/v1/blocks, bytes."
@@ -113,6 +133,13 @@ class PinningSettings(ServiceSettings):
     max_wait_s: float = Field(
         default=60, ge=0, le=600, description="Largest `wait_s` of POST /pins/batch, seconds."
     )
+
+    @field_validator("tree_dir")
+    @classmethod
+    def _is_named_for_a_tree(cls, tree_dir: Path | None, info: ValidationInfo) -> Path | None:
+        if tree_dir is None and info.data.get("store") is StoreKind.TREE:
+            raise ValueError("has to say where the file tree is, for PINNING_STORE=tree")
+        return tree_dir
 
     @property
     def lease(self) -> timedelta:

@@ -23,7 +23,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("up", "status", "logs", "down", "reset", "tokens"):
+    for command in ("up", "status", "logs", "down", "reset", "tokens", "doctor"):
         assert f"\n    {command} " in shown
 
 
