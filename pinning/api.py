@@ -13,8 +13,9 @@ from pinhole.runtime.http import json_answer, json_body
 from pinhole.runtime.tokens import Token
 from pinning.callers import caller_of
 from pinning.clients import allowed_origins, lists_unfinished
+from pinning.filters import Filter
 from pinning.keys import HUB, NETWORKS, PINS, POOL, SETTINGS
-from pinning.listing import Filter, page
+from pinning.listing import page
 from pinning.store import NewPin, StoredPin
 from pinning.texts import check_storable
 
@@ -31,7 +32,9 @@ async def list_pins(request: web.Request) -> web.Response:
     )
     found = await page(request.app[POOL], caller.owner, wanted)
     results = [_status(request, pin) for pin in found.pins]
-    return json_answer(PinResults(count=found.count, results=results))
+    answer = json_answer(PinResults(count=found.count, results=results))
+    answer.headers["Pinhole-Count"] = "exact" if found.is_exact else "estimate"
+    return answer
 
 
 async def add_pin(request: web.Request) -> web.Response:

@@ -3,11 +3,21 @@
 Source: the IPFS Pinning Service API specification, version 1.0.0.
 """
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
+from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from pinhole.contract.cid import Cid
 from pinhole.contract.event import Sha256Hex
@@ -109,6 +119,68 @@ class BatchPinResults(Message):
     """One result per pin, in the order asked."""
 
     results: list[BatchPinResult]
+
+
+class MetaPatch(Message):
+    """Another `meta` for pins, which keep their requestid, instant and status.
+
+    `merge` sets the keys that it has, removes those that it gives as null and leaves all others
+    (RFC 7396). `replace` is the whole new `meta`.
+    """
+
+    requestids: list[UUID] = Field(min_length=1, max_length=MAX_BATCH_PINS)
+    merge: dict[str, str | None] | None = Field(default=None, max_length=MAX_META_KEYS)
+    replace: dict[str, str] | None = Field(default=None, max_length=MAX_META_KEYS)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.merge is None) == (self.replace is None):
+            raise ValueError("give exactly one of merge and replace")
+        return self
+
+    @property
+    def given(self) -> dict[str, str]:
+        """What is set, by key; what is removed is left out."""
+        given = (self.replace if self.replace is not None else self.merge) or {}
+        return {key: value for key, value in given.items() if value is not None}
+
+    def applied_to(self, meta: Mapping[str, str]) -> dict[str, str]:
+        """Return what becomes of `meta`."""
+        if self.merge is None:
+            return self.given
+        return {key: value for key, value in meta.items() if key not in self.merge} | self.given
+
+
+class PatchMetaRequest(Message):
+    """Another `meta` for many pins, all of the same camera (or of the caller's own)."""
+
+    camera: Name | None = None
+    site: Name | None = None
+    patches: list[MetaPatch] = Field(min_length=1, max_length=MAX_BATCH_PINS)
+
+    @model_validator(mode="after")
+    def _each_pin_once(self) -> Self:
+        requestids = [requestid for patch in self.patches for requestid in patch.requestids]
+        if len(requestids) > MAX_BATCH_PINS:
+            raise ValueError(f"{len(requestids)} requestids, the limit is {MAX_BATCH_PINS}")
+        if len(set(requestids)) < len(requestids):
+            raise ValueError("a requestid may stand in one place only")
+        return self
+
+
+class PatchMetaResult(Message):
+    """What became of one pin: changed, or not and why."""
+
+    requestid: UUID
+    changed: bool
+    reason: str | None = None
+    details: str | None = None
+
+
+class PatchMetaResults(Message):
+    """One result per requestid, in the order asked."""
+
+    results: list[PatchMetaResult]
 
 
 class BlockStored(Message):
