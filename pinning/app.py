@@ -9,6 +9,7 @@ import asyncpg
 from aiohttp import web
 
 from pinhole.contract.errors import Unavailable
+from pinhole.runtime import openapi
 from pinhole.runtime.health import CHECKS, SUPERVISOR
 from pinhole.runtime.http import Handler, client_session
 from pinhole.runtime.kubo import KuboRpc
@@ -58,6 +59,7 @@ def make_app(settings: PinningSettings) -> web.Application:
     # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
     for module in (batch, metas, api, blocks, enrolment):
         module.add_routes(app)
+    openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
     app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])
     return app
 

@@ -13,6 +13,7 @@ from pinhole.contract.errors import Refused
 from pinhole.contract.pins import BatchPin, BatchPinRequest, BatchPinResult, BatchPinResults
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body
+from pinhole.runtime.openapi import Operation, Parameter, add_route
 from pinning.callers import batch_owner, caller_of
 from pinning.keys import PINS, SETTINGS
 from pinning.pins import Key
@@ -74,6 +75,24 @@ def _result(pin: BatchPin, added: Added) -> BatchPinResult:
     )
 
 
+_OPERATION: Final = Operation(
+    scope=Scope.PINS_WRITE,
+    query=[
+        Parameter(
+            name="wait_s",
+            schema=lambda app: {
+                "type": "number",
+                "minimum": 0,
+                "maximum": app[SETTINGS].max_wait_s,
+            },
+            description="seconds to wait for the bytes",
+        )
+    ],
+    body=BatchPinRequest,
+    answers={200: BatchPinResults},
+)
+
+
 def add_routes(app: web.Application) -> None:
     """Add the batch route; before `/pins/{requestid}`, which would take its name for an id."""
-    app.router.add_post("/pins/batch", pin_batch)
+    add_route(app, "POST", "/pins/batch", pin_batch, _OPERATION)

@@ -12,14 +12,17 @@ from typing import Final, TypeVar
 
 from multidict import MultiMapping
 
-from pinhole.contract.cid import Cid
+from pinhole.contract.cid import CID_SCHEMA, Cid
 from pinhole.contract.errors import Refused
-from pinhole.contract.pins import MAX_META_KEYS, MAX_NAME_LENGTH, Status
+from pinhole.contract.pins import MAX_NAME_LENGTH, Status
+from pinhole.runtime.openapi import Parameter
 from pinning.texts import check_storable
 
 DEFAULT_LIMIT: Final = 10
 MAX_LIMIT: Final = 1000
 MAX_CIDS: Final = 10
+MAX_META_FILTERS: Final = 50
+"""More do not fit into the first line of a request, which has at most 8,190 bytes."""
 
 # A day from the ends of what can be stored: an offset must not lead beyond.
 _MIN_YEAR: Final = 2
@@ -133,7 +136,62 @@ def _meta(text: str | None) -> dict[str, str] | None:
         meta = None
     if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
         raise Refused("meta is a JSON object of strings") from None
-    if len(meta) > MAX_META_KEYS:
-        raise Refused(f"meta has {len(meta)} keys, the limit is {MAX_META_KEYS}")
+    if len(meta) > MAX_META_FILTERS:
+        raise Refused(f"meta has {len(meta)} keys, the limit is {MAX_META_FILTERS} in a filter")
     check_storable("meta", *meta, *meta.values())
     return meta
+
+
+_INSTANT: Final = {
+    "type": "string",
+    "format": "date-time",
+    "pattern": "^(?!000[01]|9999)[0-9]{4}-",
+}
+PARAMETERS: Final = (
+    Parameter(
+        name="cid",
+        schema={"type": "array", "items": CID_SCHEMA, "minItems": 1, "maxItems": MAX_CIDS},
+        description="these CIDs, in any base and version",
+    ),
+    Parameter(
+        name="name",
+        schema={"type": "string", "maxLength": MAX_NAME_LENGTH},
+        description="this name, compared as `match` says",
+    ),
+    Parameter(
+        name="match",
+        schema={"type": "string", "enum": list(Match), "default": Match.EXACT},
+        description="whole or part of the name, with or without regard to case",
+    ),
+    Parameter(
+        name="status",
+        schema={
+            "type": "array",
+            "items": {"type": "string", "enum": list(Status)},
+            "minItems": 1,
+            "uniqueItems": True,
+        },
+        description="these; without it `pinned`, or what the token's switch says",
+    ),
+    Parameter(name="before", schema=_INSTANT, description="asked for before this instant"),
+    Parameter(name="after", schema=_INSTANT, description="asked for after this instant"),
+    Parameter(
+        name="limit",
+        schema={
+            "type": "integer",
+            "minimum": 1,
+            "maximum": MAX_LIMIT,
+            "default": DEFAULT_LIMIT,
+        },
+        description="most pins on the page",
+    ),
+    Parameter(
+        name="meta",
+        schema={
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "maxProperties": MAX_META_FILTERS,
+        },
+        description="these keys with these values, as a JSON object",
+    ),
+)

@@ -6,7 +6,7 @@ Source: the IPFS Pinning Service API specification, version 1.0.0.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from pydantic import (
@@ -15,11 +15,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     PlainSerializer,
     model_validator,
 )
 
-from pinhole.contract.cid import Cid
+from pinhole.contract.cid import CID_SCHEMA, Cid
 from pinhole.contract.event import Sha256Hex
 from pinhole.contract.ids import Name
 from pinhole.contract.message import Message
@@ -27,6 +28,8 @@ from pinhole.contract.message import Message
 MAX_BATCH_PINS = 500
 MAX_META_KEYS = 1000
 MAX_NAME_LENGTH = 255
+MAX_SIZE_BYTES = 2**53 - 1
+"""What every JSON reader has as a whole number (RFC 8259 §6)."""
 
 
 def _to_the_microsecond(instant: datetime) -> str:
@@ -58,7 +61,7 @@ class _Psa(BaseModel):
 class Pin(_Psa):
     """What a client wants pinned. `cid` is text here: the service refuses what it cannot hold."""
 
-    cid: str = Field(min_length=1, max_length=256)
+    cid: str = Field(min_length=1, max_length=256, json_schema_extra={**CID_SCHEMA})
     name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
     origins: list[Annotated[str, Field(max_length=512)]] = Field(default=[], max_length=20)
     meta: dict[str, str] = Field(default={}, max_length=MAX_META_KEYS)
@@ -87,8 +90,20 @@ class BatchPin(Message):
 
     cid: Cid
     name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
-    size_bytes: int | None = Field(default=None, ge=1)
+    size_bytes: int | None = Field(default=None, ge=1, le=MAX_SIZE_BYTES)
     meta: dict[str, str] = Field(default={}, max_length=MAX_META_KEYS)
+
+
+# A camera's name is unique in its site only: JSON Schema for "both or none".
+_WHOLE_CAMERA: Final[dict[str, JsonValue]] = {
+    "anyOf": [
+        {
+            "required": ["site", "camera"],
+            "properties": {"site": {"type": "string"}, "camera": {"type": "string"}},
+        },
+        {"properties": {"site": {"type": "null"}, "camera": {"type": "null"}}},
+    ]
+}
 
 
 class BatchPinRequest(Message):
@@ -97,6 +112,8 @@ class BatchPinRequest(Message):
     Pinning fetches from the addresses that it has for `camera` in its own table, never from
     anything in this message.
     """
+
+    model_config = ConfigDict(json_schema_extra=_WHOLE_CAMERA)
 
     camera: Name | None = None
     site: Name | None = None
@@ -121,12 +138,26 @@ class BatchPinResults(Message):
     results: list[BatchPinResult]
 
 
+def _one_given(one: str, other: str) -> dict[str, JsonValue]:
+    """Return the rule, as JSON Schema, that `one` is given and `other` is not."""
+    return {
+        "required": [one],
+        "properties": {one: {"not": {"type": "null"}}, other: {"type": "null"}},
+    }
+
+
 class MetaPatch(Message):
     """Another `meta` for pins, which keep their requestid, instant and status.
 
     `merge` sets the keys that it has, removes those that it gives as null and leaves all others
     (RFC 7396). `replace` is the whole new `meta`.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [_one_given("merge", "replace"), _one_given("replace", "merge")]
+        }
+    )
 
     requestids: list[UUID] = Field(min_length=1, max_length=MAX_BATCH_PINS)
     merge: dict[str, str | None] | None = Field(default=None, max_length=MAX_META_KEYS)
@@ -152,19 +183,26 @@ class MetaPatch(Message):
 
 
 class PatchMetaRequest(Message):
-    """Another `meta` for many pins, all of the same camera (or of the caller's own)."""
+    """Another `meta` for many pins, all of the same camera (or of the caller's own).
+
+    A pin that is named again is changed again, in the order asked.
+    """
+
+    model_config = ConfigDict(json_schema_extra=_WHOLE_CAMERA)
 
     camera: Name | None = None
     site: Name | None = None
     patches: list[MetaPatch] = Field(min_length=1, max_length=MAX_BATCH_PINS)
 
+    @property
+    def steps(self) -> list[tuple[UUID, MetaPatch]]:
+        """Each requestid with its patch, in the order asked."""
+        return [(requestid, patch) for patch in self.patches for requestid in patch.requestids]
+
     @model_validator(mode="after")
-    def _each_pin_once(self) -> Self:
-        requestids = [requestid for patch in self.patches for requestid in patch.requestids]
-        if len(requestids) > MAX_BATCH_PINS:
-            raise ValueError(f"{len(requestids)} requestids, the limit is {MAX_BATCH_PINS}")
-        if len(set(requestids)) < len(requestids):
-            raise ValueError("a requestid may stand in one place only")
+    def _not_too_many(self) -> Self:
+        if len(self.steps) > MAX_BATCH_PINS:
+            raise ValueError(f"{len(self.steps)} requestids, the limit is {MAX_BATCH_PINS}")
         return self
 
 
