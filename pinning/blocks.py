@@ -12,9 +12,11 @@ from aiohttp import web
 
 from pinhole.contract.cid import Cid
 from pinhole.contract.errors import Busy, Unavailable, Unprocessable
+from pinhole.contract.pins import BlockStored
 from pinhole.contract.scopes import Scope
 from pinhole.runtime import hashing
 from pinhole.runtime.http import json_answer, read_limited
+from pinhole.runtime.openapi import Operation, add_route
 from pinning.callers import caller_of
 from pinning.keys import ATTEMPTS, SETTINGS, STORES, UPLOADS
 from pinning.stores import Push
@@ -65,7 +67,12 @@ async def get_block(request: web.Request) -> web.Response:
     return web.Response(body=data, content_type="application/octet-stream", headers=_AS_BYTES)
 
 
+_OPERATION: Final = Operation(
+    scope=Scope.BLOCKS_WRITE, body="application/octet-stream", answers={200: BlockStored}
+)
+
+
 def add_routes(app: web.Application) -> None:
     """Add the routes for bytes."""
-    app.router.add_post("/api/v1/blocks", put_block)
+    add_route(app, "POST", "/api/v1/blocks", put_block, _OPERATION)
     app.router.add_get("/api/v1/blocks/{cid}", get_block)
