@@ -15,9 +15,25 @@ class Scale:
     """Frames of a real camera process."""
     pictures: int
     """Different pictures for the gateway."""
+    released_blocks: int
+    """Blocks that leave the hub."""
     pipeline_frames: int
     """Frames made beforehand for the pipeline's rate."""
 
 
-USUAL = Scale(seconds=4, spaced_frames=500, captured_frames=100, pictures=400, pipeline_frames=400)
-QUICK = Scale(seconds=1.5, spaced_frames=100, captured_frames=20, pictures=80, pipeline_frames=120)
+USUAL = Scale(
+    seconds=4,
+    spaced_frames=500,
+    captured_frames=100,
+    pictures=400,
+    pipeline_frames=400,
+    released_blocks=20_000,
+)
+QUICK = Scale(
+    seconds=1.5,
+    spaced_frames=100,
+    captured_frames=20,
+    pictures=80,
+    pipeline_frames=120,
+    released_blocks=2_000,
+)

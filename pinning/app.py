@@ -15,7 +15,7 @@ from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import PostgresUnavailable, create_pool, ping
 from pinhole.runtime.service import new_app, supervise
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
-from pinning import api, batch, blocks, enrolment
+from pinning import api, batch, blocks, enrolment, release
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
 from pinning.fetch import Fetcher
@@ -147,4 +147,5 @@ def _start(app: web.Application) -> None:
     worker = Worker(pool, hub, app[ATTEMPTS], lease=settings.lease)
     supervisor.start("worker", worker.run, stalls_after_s=30)
     releaser = Releaser(pool, hub, every_s=settings.release_every_s)
-    supervisor.start("releaser", releaser.run, stalls_after_s=stalls_after_s)
+    for number in range(1, release.LANES + 1):
+        supervisor.start(f"releaser-{number}", releaser.run_lane, stalls_after_s=stalls_after_s)

@@ -1,7 +1,12 @@
-"""Releasing: blocks that nobody needs any more leave the hub, in batches, under their locks."""
+"""Releasing: blocks that nobody needs any more leave the hub, in small batches, under their locks.
+
+Two lanes: while Kubo unpins one's batch, the other's blocks are removed and its rows written. So
+unpinning, which Kubo does one by one (about 0.8 ms each, kubo.md), never waits for the rest.
+"""
 
 import asyncio
 import logging
+import time
 from collections.abc import Sequence
 from typing import Final
 
@@ -9,15 +14,15 @@ from pinhole.contract.cid import Cid
 from pinhole.contract.errors import PinholeError
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tasks import Pulse
-from pinning import ledger
+from pinning import departures
 from pinning.hub import Hub
 from pinning.locks import lock
 from pinning.metrics import RELEASED
+from pinning.pace import Pace
 
 logger = logging.getLogger(__name__)
 
-# A batch holds Kubo's pin lock about 1 ms a block: adds wait at most about 32 ms (kubo.md).
-BATCH: Final = 32
+LANES: Final = 2
 _RETRY_S: Final = 5.0
 
 
@@ -28,8 +33,9 @@ class Releaser:
         self._pool = pool
         self._hub = hub
         self._every_s = every_s
+        self._pace = Pace()
 
-    async def run(self, pulse: Pulse) -> None:
+    async def run_lane(self, pulse: Pulse) -> None:
         """Release batch after batch, for ever."""
         while True:
             try:
@@ -44,29 +50,41 @@ class Releaser:
                 await asyncio.sleep(self._every_s)
 
     async def release_batch(self) -> int:
-        """Release up to 32 blocks; return how many went.
+        """Release a few blocks; return how many went.
 
         Raises:
             PinholeError: Kubo failed; the rows stay `releasing`.
         """
-        cids = await ledger.releasing(self._pool, BATCH)
-        frames = [cid for cid in cids if cid.is_frame]
-        released = await self._release(frames, frames) if frames else 0
-        for tree in [cid for cid in cids if not cid.is_frame]:
-            released += await self._release([tree], await self._hub.blocks_of(tree))
-        return released
+        return await self._release_frames() or await self._release_tree()
 
-    async def _release(self, cids: Sequence[Cid], blocks: Sequence[Cid]) -> int:
-        """Release `cids`, which consist of `blocks`."""
+    async def _release_frames(self) -> int:
         async with self._pool.acquire() as connection, connection.transaction():
-            await lock(connection, [*cids, *blocks])
-            # Read under the lock: somebody may have put it again, and then it stays.
-            going = await ledger.still_releasing(connection, cids)
-            if not going:
-                return 0
-            await self._hub.unpin(going)
-            staying = set(cids) - set(going)
-            await self._hub.remove([block for block in blocks if block not in staying])
-            await ledger.remove(connection, going)
+            taken = await departures.take(connection, self._pace.size)
+            # Read under the locks: somebody may have put it again, and then it stays.
+            going = await departures.still_releasing(connection, taken) if taken else []
+            if going:
+                await self._unpin(going)
+                await self._hub.remove(going)
+                await departures.forget(connection, going)
         RELEASED.inc(len(going))
         return len(going)
+
+    async def _release_tree(self) -> int:
+        root = await departures.next_tree(self._pool)
+        if root is None:
+            return 0
+        blocks = await self._hub.blocks_of(root)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await lock(connection, [root, *blocks])
+            going = await departures.still_releasing(connection, [root])
+            if going:
+                await self._hub.unpin(going)
+                await self._hub.remove(blocks)
+                await departures.forget(connection, going)
+        RELEASED.inc(len(going))
+        return len(going)
+
+    async def _unpin(self, cids: Sequence[Cid]) -> None:
+        started = time.perf_counter()
+        await self._hub.unpin(cids)
+        self._pace.took(len(cids), time.perf_counter() - started)

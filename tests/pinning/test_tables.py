@@ -11,7 +11,7 @@ import pytest
 from pinhole.contract.cid import Cid
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import Pool
-from pinning import ledger, listing, schedule
+from pinning import departures, ledger, listing, schedule
 
 
 def test_migrations_run_twice_change_nothing(empty_postgres_dsn: str) -> None:
@@ -91,7 +91,7 @@ async def test_hot_statements_use_their_indexes_when_the_tables_are_filled(pool:
     owner = "camera:harbour/gate-1"
     lease = timedelta(seconds=30)
     assert await _nodes(pool, schedule.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
-    assert await _nodes(pool, ledger.RELEASING, 32) == {"blocks_releasing"}
+    assert await _nodes(pool, departures.TAKE, 32) == {"blocks_releasing"}
     assert await _nodes(pool, ledger.LET_GO, CID) == {"blocks_pkey", "bindings_pkey"}
     assert await _nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {
         "bindings_pkey",
