@@ -86,11 +86,14 @@ async def _measure(stage: Stage, count: int) -> list[Figure]:
             rate = len(cids) / await _release(parts.pool, requestids)
         await _check_gone(parts.hub, cids)
         freed = await _freed(parts.repo, full_bytes, count)
-        return _figures(count, floor, rate, alone_s, meanwhile_s, freed)
+        return _figures(
+            count, floor=floor, rate=rate, alone_s=alone_s, meanwhile_s=meanwhile_s, freed=freed
+        )
 
 
 def _figures(
     count: int,
+    *,
     floor: float,
     rate: float,
     alone_s: Sequence[float],
@@ -107,7 +110,7 @@ def _figures(
         name="slowest of the frames that arrive with no release",
         value=max(alone_s) * 1e3,
         unit="ms",
-        source=f"{RATE} frames due a second, each from due to `pinned`; a machine's own hiccups",
+        source=f"{RATE} frames a second, each from asking to `pinned`: the machine's own hiccups",
         details=spread(alone_s),
     )
     return [
@@ -125,7 +128,7 @@ def _figures(
             name="slowest of the frames that arrive meanwhile",
             value=max(meanwhile_s) * 1e3,
             unit="ms",
-            source=f"{RATE} frames due a second, each from due to `pinned`",
+            source=f"{RATE} frames a second, each from asking to `pinned`",
             beside=alone,
             budgets=[at_most(50)],
             details=spread(meanwhile_s),
@@ -195,17 +198,13 @@ async def _floor(rpc: KuboRpc, cids: Sequence[Cid]) -> float:
 
 @asynccontextmanager
 async def _arrivals(parts: Parts) -> AsyncIterator[list[float]]:
-    """Let RATE frames a second arrive; the list fills with each one's seconds from when due."""
+    """Let RATE frames a second arrive; the list fills with each one's seconds until `pinned`."""
     times_s: list[float] = []
     stopped = asyncio.Event()
 
-    async def one(due: float) -> None:
-        # The camera stores a frame when it is due; the hub is asked for it 20 ms later.
+    async def one() -> None:
         cid = await parts.camera.block_put(os.urandom(SIZE_BYTES))
-        begin = (
-            time.perf_counter() if (late := time.perf_counter() - due - 0.02) > 0 else due + 0.02
-        )
-        await asyncio.sleep(max(0.0, -late))
+        begin = time.perf_counter()
         asked = BatchPinRequest(site=senders.SITE, camera=CAMERA, pins=[BatchPin(cid=cid)])
         async with parts.pinning.post("/pins/batch?wait_s=5", data=asked.wire()) as answer:
             results = BatchPinResults.model_validate_json(await answer.read()).results
@@ -219,7 +218,7 @@ async def _arrivals(parts: Parts) -> AsyncIterator[list[float]]:
                 due = begin + number / RATE
                 number += 1
                 await asyncio.sleep(max(0.0, due - time.perf_counter()))
-                group.create_task(one(due))
+                group.create_task(one())
 
     running = asyncio.create_task(run())
     await asyncio.sleep(1)
@@ -234,7 +233,7 @@ async def _release(pool: Pool, requestids: Sequence[UUID]) -> float:
     started = time.perf_counter()
     for start in range(0, len(requestids), DROP_BATCH):
         await departures.drop_pins(pool, requestids[start : start + DROP_BATCH])
-    while await pool.fetchval(LEFT):
+    while await pool.fetchval(LEFT):  # noqa: ASYNC110 - another process removes them
         await asyncio.sleep(0.1)
     return time.perf_counter() - started
 
