@@ -18,13 +18,26 @@ from pinhole.runtime.tokens import TOKENS, PostgresTokens
 from pinning import api, batch, blocks, enrolment, release
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
+from pinning.expiry import Expiry
 from pinning.fetch import Fetcher
 from pinning.hub import Hub
 from pinning.keeper import LANES, Keeper
-from pinning.keys import ATTEMPTS, HUB, KEEPER, NETWORKS, ORIGINS, PINS, POOL, SETTINGS, UPLOADS
+from pinning.keys import (
+    ATTEMPTS,
+    HUB,
+    KEEPER,
+    NETWORKS,
+    ORIGINS,
+    PINS,
+    POOL,
+    PRESSURE,
+    SETTINGS,
+    UPLOADS,
+)
 from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
+from pinning.pressure import Pressure, Unclaimed
 from pinning.release import Releaser
 from pinning.schedule import RetryPolicy
 from pinning.settings import PinningSettings
@@ -129,7 +142,13 @@ async def _pinning(app: web.Application) -> AsyncIterator[None]:
         policy = RetryPolicy(
             settings.max_attempts, settings.retry_first_s, settings.retry_longest_s
         )
-        attempts = Attempts(pool, hub, fetcher, keeper, at_once=settings.fetches, policy=policy)
+        unclaimed = Unclaimed(pool, kept_for=settings.unclaimed_for)
+        # What policies call expendable comes after it in this tuple.
+        pressure = Pressure(pool, hub, settings.limits, (unclaimed,))
+        app[PRESSURE] = pressure
+        attempts = Attempts(
+            pool, hub, fetcher, keeper, pressure, at_once=settings.fetches, policy=policy
+        )
         app[KEEPER], app[ATTEMPTS] = keeper, attempts
         app[PINS] = Pins(pool, attempts, lease=settings.lease)
         app[UPLOADS] = asyncio.Semaphore(settings.fetches)
@@ -146,6 +165,10 @@ def _start(app: web.Application) -> None:
         supervisor.start(f"keeper-{number}", app[KEEPER].run_lane, stalls_after_s=stalls_after_s)
     worker = Worker(pool, hub, app[ATTEMPTS], lease=settings.lease)
     supervisor.start("worker", worker.run, stalls_after_s=30)
+    supervisor.start(
+        "expiry", Expiry(pool, every_s=settings.expire_every_s).run, stalls_after_s=600
+    )
+    supervisor.start("pressure", app[PRESSURE].run, stalls_after_s=120)
     releaser = Releaser(pool, hub, every_s=settings.release_every_s)
     for number in range(1, release.LANES + 1):
         supervisor.start(f"releaser-{number}", releaser.run_lane, stalls_after_s=stalls_after_s)

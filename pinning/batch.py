@@ -15,7 +15,7 @@ from pinhole.contract.pins import BatchPin, BatchPinRequest, BatchPinResult, Bat
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body
 from pinning.callers import acting_for, caller_of
-from pinning.keys import PINS, SETTINGS
+from pinning.keys import PINS, PRESSURE, SETTINGS
 from pinning.pins import Key
 from pinning.store import Added, NewPin
 from pinning.texts import check_storable
@@ -31,6 +31,8 @@ async def pin_batch(request: web.Request) -> web.Response:
     owner = caller.owner
     if batch.camera is not None or batch.site is not None:
         owner = acting_for(caller.token, _camera(batch))
+    if owner.as_camera is None:
+        request.app[PRESSURE].check(owner)
     pins = {_key(pin): _new_pin(pin) for pin in batch.pins}
     added = await request.app[PINS].add(owner, list(pins.values()), wait_s=wait_s)
     results = [_result(pin, added[_key(pin)]) for pin in batch.pins]

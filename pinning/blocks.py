@@ -19,7 +19,7 @@ from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, read_limited
 from pinning.callers import caller_of
 from pinning.keeper import Kept
-from pinning.keys import ATTEMPTS, HUB, KEEPER, SETTINGS, UPLOADS
+from pinning.keys import ATTEMPTS, HUB, KEEPER, PRESSURE, SETTINGS, UPLOADS
 from pinning.wants import PINNED, Arrival, NotKept, Reason, Source, Want
 
 # Below this, hashing on the loop (0.3 ms) costs less than the way to a thread and back.
@@ -29,6 +29,7 @@ _HASH_HERE_BYTES: Final = 262_144
 async def put_block(request: web.Request) -> web.Response:
     """Store a body's bytes; answer with their CID when they are pinned and written down."""
     caller = await caller_of(request, Scope.BLOCKS_WRITE)
+    request.app[PRESSURE].check(caller.owner)
     uploads = request.app[UPLOADS]
     if uploads.locked():
         raise Busy("too many uploads at once")

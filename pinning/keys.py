@@ -11,6 +11,7 @@ from pinning.keeper import Keeper
 from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
+from pinning.pressure import Pressure
 from pinning.settings import PinningSettings
 
 SETTINGS: web.AppKey[PinningSettings] = web.AppKey("settings", PinningSettings)
@@ -21,5 +22,6 @@ ORIGINS: web.AppKey[Origins] = web.AppKey("origins", Origins)
 KEEPER: web.AppKey[Keeper] = web.AppKey("keeper", Keeper)
 ATTEMPTS: web.AppKey[Attempts] = web.AppKey("attempts", Attempts)
 PINS: web.AppKey[Pins] = web.AppKey("pins", Pins)
+PRESSURE: web.AppKey[Pressure] = web.AppKey("pressure", Pressure)
 UPLOADS: web.AppKey[asyncio.Semaphore] = web.AppKey("uploads", asyncio.Semaphore)
 """Bodies being read or stored: bounds them in memory."""

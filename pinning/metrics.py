@@ -34,6 +34,16 @@ KEEP_BATCH: Final = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 RELEASED: Final = Counter("pinhole_pinning_released_total", "Blocks removed from the hub.")
+STORE_BYTES: Final = Gauge("pinhole_pinning_store_bytes", "Size of the hub's store, as it says.")
+ROOM_BYTES: Final = Gauge(
+    "pinhole_pinning_room_bytes", "Bytes until the hub's quota or disk is full, the nearer one."
+)
+PRESSURE: Final = Gauge(
+    "pinhole_pinning_pressure", "1 at the level that the hub is at: room, tight or full.", ["level"]
+)
+RELEASED_EARLY_BYTES: Final = Counter(
+    "pinhole_pinning_released_early_bytes_total", "Bytes let go before their time to make room."
+)
 PINS: Final = Gauge("pinhole_pinning_pins", "Pins that are not pinned, by status.", ["status"])
 RELEASING: Final = Gauge("pinhole_pinning_releasing", "Blocks that wait for their removal.")
 TREES: Final = Gauge(

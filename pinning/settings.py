@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES
 from pinhole.runtime.settings import ServiceSettings, service_config
+from pinning.room import Limits
 
 Network = IPv4Network | IPv6Network
 
@@ -98,6 +99,20 @@ class PinningSettings(ServiceSettings):
     keep_batch: int = Field(
         default=32, ge=1, le=256, description="Most blocks pinned in one call to Kubo."
     )
+    quota_bytes: int | None = Field(
+        default=None, ge=1, description="Largest size of the hub's store; not set: the disk's."
+    )
+    min_free_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="Bytes that stay free on the hub's disk."
+    )
+    headroom_bytes: int = Field(
+        default=2_000_000_000,
+        ge=0,
+        description="Room before either limit below which expendable things are released early.",
+    )
+    expire_every_s: float = Field(
+        default=30, gt=0, le=3600, description="Seconds between looks for unclaimed bytes to drop."
+    )
     release_every_s: float = Field(
         default=0.5, gt=0, le=60, description="Seconds between looks for blocks to remove."
     )
@@ -119,6 +134,11 @@ class PinningSettings(ServiceSettings):
         """How long a worker has a pin to itself: longer than any attempt takes."""
         longest_s = self.fetch_timeout_s + self.bitswap_timeout_s + 2 * self.kubo_timeout_s
         return timedelta(seconds=longest_s)
+
+    @property
+    def limits(self) -> Limits:
+        """What the hub may fill."""
+        return Limits(self.quota_bytes, self.min_free_bytes, self.headroom_bytes)
 
     @property
     def unclaimed_for(self) -> timedelta:

@@ -198,6 +198,23 @@ class KuboRpc:
         answer = await self._call("repo/stat", {"size-only": "true"}, timeout_s=timeout_s)
         return {name: int(answer[name]) for name in ("RepoSize", "StorageMax")}
 
+    async def disk_free(self, *, timeout_s: float = 30) -> int:
+        """Return the bytes that may still be written to the disk of the node's repository."""
+        answer = await self._call("diag/sys", {}, timeout_s=timeout_s)
+        disk = answer["diskinfo"]
+        # 0.43 tells the free blocks, root's reserve among them, as `free_space` and those that
+        # anybody may use as `total_space`; the smaller is right whichever way they are named.
+        return min(int(disk["free_space"]), int(disk["total_space"]))
+
+    async def blocks(self, *, timeout_s: float = 600) -> AsyncIterator[str]:
+        """Yield the CID of every block in this node's store, as Kubo spells it: always as raw."""
+        async with self._request("refs/local", {}, timeout_s=timeout_s) as response:
+            async for line in response.content:
+                entry = json.loads(line)
+                if entry.get("Err"):
+                    raise KuboError(f"refs/local: {entry['Err']}")
+                yield entry["Ref"]
+
     async def _call(
         self,
         path: str,
