@@ -24,6 +24,7 @@ from pinning.hub import Hub
 from pinning.keeper import LANES, Keeper
 from pinning.keys import (
     ATTEMPTS,
+    FETCHER,
     HUB,
     KEEPER,
     NETWORKS,
@@ -38,6 +39,9 @@ from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
 from pinning.pressure import Pressure, Unclaimed
+from pinning.reconciling import routes as reconciling_routes
+from pinning.reconciling.mender import Mender
+from pinning.reconciling.reconciler import Reconciler
 from pinning.release import Releaser
 from pinning.schedule import RetryPolicy
 from pinning.settings import PinningSettings
@@ -69,7 +73,7 @@ def make_app(settings: PinningSettings) -> web.Application:
     app.middlewares.append(_translate_outages)
     app[SETTINGS] = settings
     # The batch route comes before `/pins/{requestid}`, which would take its name for an id.
-    for module in (batch, api, blocks, enrolment):
+    for module in (batch, api, blocks, enrolment, reconciling_routes):
         module.add_routes(app)
     app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])
     return app
@@ -138,6 +142,7 @@ async def _pinning(app: web.Application) -> AsyncIterator[None]:
             max_tree_bytes=settings.max_pin_bytes,
         )
         fetcher = Fetcher(pool, session, app[ORIGINS], bitswap, settings)
+        app[FETCHER] = fetcher
         keeper = Keeper(pool, hub, batch=settings.keep_batch)
         policy = RetryPolicy(
             settings.max_attempts, settings.retry_first_s, settings.retry_longest_s
@@ -169,6 +174,10 @@ def _start(app: web.Application) -> None:
         "expiry", Expiry(pool, every_s=settings.expire_every_s).run, stalls_after_s=600
     )
     supervisor.start("pressure", app[PRESSURE].run, stalls_after_s=120)
+    mender = Mender(pool, hub, app[FETCHER], app[KEEPER])
+    reconciler = Reconciler(pool, hub, mender, settings.nightly)
+    # Comparing a million blocks is one statement of some seconds.
+    supervisor.start("reconciler", reconciler.run, stalls_after_s=1800)
     releaser = Releaser(pool, hub, every_s=settings.release_every_s)
     for number in range(1, release.LANES + 1):
         supervisor.start(f"releaser-{number}", releaser.run_lane, stalls_after_s=stalls_after_s)

@@ -6,6 +6,7 @@ from aiohttp import web
 
 from pinhole.runtime.postgres import Pool
 from pinning.attempts import Attempts
+from pinning.fetch import Fetcher
 from pinning.hub import Hub
 from pinning.keeper import Keeper
 from pinning.networks import AllowedNetworks
@@ -19,6 +20,7 @@ POOL: web.AppKey[Pool] = web.AppKey("pool", Pool)
 HUB: web.AppKey[Hub] = web.AppKey("hub", Hub)
 NETWORKS: web.AppKey[AllowedNetworks] = web.AppKey("networks", AllowedNetworks)
 ORIGINS: web.AppKey[Origins] = web.AppKey("origins", Origins)
+FETCHER: web.AppKey[Fetcher] = web.AppKey("fetcher", Fetcher)
 KEEPER: web.AppKey[Keeper] = web.AppKey("keeper", Keeper)
 ATTEMPTS: web.AppKey[Attempts] = web.AppKey("attempts", Attempts)
 PINS: web.AppKey[Pins] = web.AppKey("pins", Pins)

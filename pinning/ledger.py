@@ -99,6 +99,7 @@ CLAIM = """
         SELECT b.cid, b.owner, k.size_bytes FROM pinning.bindings AS b
         JOIN unnest($1::bytea[], $2::text[]) AS w (cid, owner) USING (cid, owner)
         JOIN pinning.blocks AS k USING (cid)
+        WHERE k.state = 'held'
     ), claimed AS (
         UPDATE pinning.bindings AS b SET expires_at = NULL, claimed_at = now()
         FROM bound WHERE b.cid = bound.cid AND b.owner = bound.owner AND b.claimed_at IS NULL

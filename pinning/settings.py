@@ -10,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES
 from pinhole.runtime.settings import ServiceSettings, service_config
+from pinning.reconciling.nightly import Nightly
 from pinning.room import Limits
 
 Network = IPv4Network | IPv6Network
@@ -116,6 +117,24 @@ class PinningSettings(ServiceSettings):
     release_every_s: float = Field(
         default=0.5, gt=0, le=60, description="Seconds between looks for blocks to remove."
     )
+    reconcile_hour: int = Field(
+        default=3, ge=-1, le=23, description="Hour, UTC, of the nightly reconciliation; -1: never."
+    )
+    reconcile_repair: bool = Field(
+        default=True, description="Whether the nightly reconciliation repairs what it can."
+    )
+    reconcile_max_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of the held blocks that may differ; beyond it nothing is touched.",
+    )
+    reconcile_sample_blocks: int = Field(
+        default=1000, ge=0, description="Random blocks whose bytes are hashed each night."
+    )
+    orphan_grace_hours: float = Field(
+        default=1, ge=0, description="Hours that an orphan has to be known before it is removed."
+    )
     max_attempts: int = Field(
         default=10, ge=1, le=100, description="Attempts before a pin is `failed`."
     )
@@ -139,6 +158,17 @@ class PinningSettings(ServiceSettings):
     def limits(self) -> Limits:
         """What the hub may fill."""
         return Limits(self.quota_bytes, self.min_free_bytes, self.headroom_bytes)
+
+    @property
+    def nightly(self) -> Nightly:
+        """What is reconciled every night."""
+        return Nightly(
+            hour=self.reconcile_hour if self.reconcile_hour >= 0 else None,
+            repair=self.reconcile_repair,
+            max_share=self.reconcile_max_share,
+            sample_blocks=self.reconcile_sample_blocks,
+            orphan_grace=timedelta(hours=self.orphan_grace_hours),
+        )
 
     @property
     def unclaimed_for(self) -> timedelta:

@@ -94,15 +94,21 @@ class KuboRpc:
         return Cid.parse(answer["Key"])
 
     async def block_get(
-        self, cid: Cid, *, timeout_s: float = 10, limit_bytes: int = MAX_BLOCK_BYTES
+        self,
+        cid: Cid,
+        *,
+        offline: bool = False,
+        timeout_s: float = 10,
+        limit_bytes: int = MAX_BLOCK_BYTES,
     ) -> bytes:
-        """Return a block, fetched over bitswap where the node lacks it, verified.
+        """Return a block, verified; unless `offline` it is fetched where the node lacks it.
 
         Raises:
             KuboTimeout: nobody had it within `timeout_s`.
             BlockMismatch: the node returned other bytes (a damaged datastore).
         """
-        async with self._request("block/get", {"arg": str(cid)}, timeout_s=timeout_s) as response:
+        query = {"arg": str(cid), "offline": "true" if offline else "false"}
+        async with self._request("block/get", query, timeout_s=timeout_s) as response:
             data = await _read_body(response, limit_bytes)
         return _verified(cid, data)
 
@@ -155,12 +161,17 @@ class KuboRpc:
 
     async def pins(self, *, kind: str = "direct", timeout_s: float = 600) -> AsyncIterator[Cid]:
         """Yield every pin of a kind (direct, recursive), streamed: rarely, for reconciling."""
+        async for text in self.pin_texts(kind=kind, timeout_s=timeout_s):
+            yield Cid.parse(text)
+
+    async def pin_texts(self, *, kind: str, timeout_s: float) -> AsyncIterator[str]:
+        """Yield every pin of a kind as Kubo spells it, whatever its hash and codec are."""
         query = {"type": kind, "stream": "true"}
         async with self._request("pin/ls", query, timeout_s=timeout_s) as response:
             async for line in response.content:
                 entry = json.loads(line)
                 if "Cid" in entry:
-                    yield Cid.parse(entry["Cid"])
+                    yield entry["Cid"]
 
     async def is_pinned(self, cid: Cid, *, kind: str = "direct", timeout_s: float = 5) -> bool:
         """Whether this node has a pin of `kind` on `cid` itself."""

@@ -131,6 +131,7 @@ def settings(postgres_dsn: str, hub_kubo: KuboNode) -> Callable[..., PinningSett
             "retry_first_s": 0.1,
             "retry_longest_s": 0.5,
             "max_attempts": 3,
+            "reconcile_hour": -1,
             "fetch_timeout_s": 3,
         }
         return PinningSettings.load(**(values | overrides))
