@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import gateway, ingest, messages, pinned, pipeline, release, report, shutter
+from bench import gateway, ingest, messages, pinned, pipeline, reconcile, release, report, shutter
 from bench.figure import Figure
 from bench.machine import Machine
 from bench.scale import QUICK, USUAL, Scale
@@ -35,6 +35,7 @@ FAMILIES: Mapping[str, Measure] = {
     "gateway": gateway.measure,
     "messages": messages.measure,
     "release": release.measure,
+    "reconcile": reconcile.measure,
 }
 
 

@@ -17,6 +17,8 @@ class Scale:
     """Different pictures for the gateway."""
     released_blocks: int
     """Blocks that leave the hub."""
+    reconciled_pins: int
+    """Pins of a node that is compared with its ledger."""
     pipeline_frames: int
     """Frames made beforehand for the pipeline's rate."""
 
@@ -28,6 +30,7 @@ USUAL = Scale(
     pictures=400,
     pipeline_frames=400,
     released_blocks=20_000,
+    reconciled_pins=1_000_000,
 )
 QUICK = Scale(
     seconds=1.5,
@@ -36,4 +39,5 @@ QUICK = Scale(
     pictures=80,
     pipeline_frames=120,
     released_blocks=2_000,
+    reconciled_pins=50_000,
 )
