@@ -1,9 +1,7 @@
 """What the node holds against what the ledger says: found, reported, repaired, never guessed."""
 
 import asyncio
-import base64
-from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -15,34 +13,11 @@ from pinhole.contract.scopes import Scope
 from pinhole.runtime.kubo import BlockMismatch, KuboRpc
 from pinhole.runtime.postgres import Pool
 from pinhole.stack.kubo_node import KuboNode
-from pinhole.stack.kubo_profile import Role
-from tests.pinning.conftest import Caller, Service, StartService, frame
-from tests.support.kubo import Swarm
+from tests.pinning.conftest import Caller, House, frame
 from tests.support.polling import Eventually
 
 Run = Callable[..., Awaitable[Reconciliation]]
 COUNT = 6
-
-
-class House:
-    """A hub of its own, on flatfs: one file a block. Other tests' blocks would be orphans here."""
-
-    def __init__(self, node: KuboNode, service: Service, rpc: KuboRpc) -> None:
-        self.node, self.service, self.rpc = node, service, rpc
-
-    def file_of(self, cid: Cid) -> Path:
-        """Return the file that holds a block: its multihash in upper-case base 32."""
-        name = base64.b32encode(b"\x12\x20" + cid.digest).decode().rstrip("=")
-        return self.node.repo / "blocks" / name[-3:-1] / f"{name}.data"
-
-
-@pytest.fixture
-async def house(swarm: Swarm, start_service: StartService) -> AsyncIterator[House]:
-    started = swarm.started(Role.HUB, init_profile="flatfs")
-    node = await asyncio.to_thread(started.__enter__)
-    service = await start_service(kubo_rpc_url=node.rpc_url, kubo_gateway_url=node.gateway_url)
-    yield House(node, service, KuboRpc(service.session, node.rpc_url))
-    await asyncio.to_thread(started.__exit__, None, None, None)
 
 
 @pytest.fixture
@@ -201,7 +176,7 @@ async def test_a_lost_block_that_nobody_needs_any_more_is_let_go(
 
 
 async def test_orphans_are_reported_and_removed_only_when_asked_and_known_for_a_while(
-    house: House, frames: list[Cid], reconcile: Run, start_service: StartService
+    house: House, frames: list[Cid], reconcile: Run
 ) -> None:
     pinned, loose = await house.rpc.block_put(frame()), await house.rpc.block_put(frame())
     await house.rpc.pin_add([pinned])
