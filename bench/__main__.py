@@ -13,7 +13,18 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import gateway, importing, ingest, messages, pinned, pipeline, report, shutter
+from bench import (
+    gateway,
+    importing,
+    ingest,
+    messages,
+    pinned,
+    pipeline,
+    reconcile,
+    release,
+    report,
+    shutter,
+)
 from bench.figure import Figure
 from bench.machine import Machine
 from bench.scale import QUICK, USUAL, Scale
@@ -35,6 +46,8 @@ FAMILIES: Mapping[str, Measure] = {
     "gateway": gateway.measure,
     "messages": messages.measure,
     "import": importing.measure,
+    "release": release.measure,
+    "reconcile": reconcile.measure,
 }
 
 

@@ -15,6 +15,10 @@ class Scale:
     """Frames of a real camera process."""
     pictures: int
     """Different pictures for the gateway."""
+    released_blocks: int
+    """Blocks that leave the hub."""
+    reconciled_pins: int
+    """Pins of a node that is compared with its ledger."""
     pipeline_frames: int
     """Frames made beforehand for the pipeline's rate."""
     imported_files: int
@@ -28,6 +32,8 @@ USUAL = Scale(
     pictures=400,
     pipeline_frames=400,
     imported_files=4000,
+    released_blocks=20_000,
+    reconciled_pins=1_000_000,
 )
 QUICK = Scale(
     seconds=1.5,
@@ -36,4 +42,6 @@ QUICK = Scale(
     pictures=80,
     pipeline_frames=120,
     imported_files=600,
+    released_blocks=2_000,
+    reconciled_pins=50_000,
 )

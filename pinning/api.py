@@ -16,7 +16,7 @@ from pinhole.runtime.tokens import Token
 from pinning.callers import caller_of
 from pinning.clients import allowed_origins, lists_unfinished
 from pinning.filters import PARAMETERS, Filter
-from pinning.keys import HUB, NETWORKS, PINS, POOL, SETTINGS
+from pinning.keys import HUB, NETWORKS, PINS, POOL, PRESSURE, SETTINGS
 from pinning.listing import page
 from pinning.store import NewPin, StoredPin
 from pinning.texts import check_storable
@@ -44,6 +44,7 @@ async def list_pins(request: web.Request) -> web.Response:
 async def add_pin(request: web.Request) -> web.Response:
     """Add a pin. The same CID again is another pin, with another requestid."""
     caller = await caller_of(request, Scope.PINS_WRITE)
+    request.app[PRESSURE].check(caller.owner)
     new = await _new_pin(request, caller.token)
     pins = request.app[PINS]
     (added,) = (await pins.add(caller.owner, [new])).values()
@@ -61,6 +62,7 @@ async def get_pin(request: web.Request) -> web.Response:
 async def replace_pin(request: web.Request) -> web.Response:
     """Replace a pin: a new requestid, and the old one is not found any more."""
     caller = await caller_of(request, Scope.PINS_WRITE)
+    request.app[PRESSURE].check(caller.owner)
     new = await _new_pin(request, caller.token)
     pin = await request.app[PINS].replace(caller.owner, _requestid(request), new)
     return json_answer(_status(request, pin), status=202)

@@ -15,21 +15,24 @@ from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import OUTAGES, create_pool, outage_middleware, ping
 from pinhole.runtime.service import new_app, supervise
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
-from pinning import api, batch, blocks, enrolment, metas
+from pinning import api, batch, blocks, enrolment, metas, release
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
+from pinning.expiry import Expiry
 from pinning.fetch import Fetcher
 from pinning.file_tree import FileTree
 from pinning.hub import Hub
 from pinning.keeper import LANES, Keeper
 from pinning.keys import (
     ATTEMPTS,
+    FETCHER,
     HUB,
     KEEPER,
     NETWORKS,
     ORIGINS,
     PINS,
     POOL,
+    PRESSURE,
     SETTINGS,
     STORES,
     UPLOADS,
@@ -37,6 +40,10 @@ from pinning.keys import (
 from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
+from pinning.pressure import Pressure, Unclaimed
+from pinning.reconciling import routes as reconciling_routes
+from pinning.reconciling.mender import Mender
+from pinning.reconciling.reconciler import Reconciler
 from pinning.release import Releaser
 from pinning.schedule import RetryPolicy
 from pinning.settings import PinningSettings, StoreKind
@@ -59,7 +66,7 @@ def make_app(settings: PinningSettings) -> web.Application:
     app.middlewares.append(outage_middleware)
     app[SETTINGS] = settings
     # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
-    for module in (batch, metas, api, blocks, enrolment):
+    for module in (batch, metas, api, blocks, enrolment, reconciling_routes):
         module.add_routes(app)
     openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
     app.cleanup_ctx.extend([_places, _database, _networks, _hub, _pinning, supervise])
@@ -130,11 +137,18 @@ async def _pinning(app: web.Application) -> AsyncIterator[None]:
             max_tree_bytes=settings.max_pin_bytes,
         )
         fetcher = Fetcher(pool, session, app[ORIGINS], bitswap, settings)
+        app[FETCHER] = fetcher
         keeper = Keeper(pool, hub, batch=settings.keep_batch)
         policy = RetryPolicy(
             settings.max_attempts, settings.retry_first_s, settings.retry_longest_s
         )
-        attempts = Attempts(pool, hub, fetcher, keeper, at_once=settings.fetches, policy=policy)
+        unclaimed = Unclaimed(pool, kept_for=settings.unclaimed_for)
+        # What policies call expendable comes after it in this tuple.
+        pressure = Pressure(pool, hub, settings.limits, (unclaimed,))
+        app[PRESSURE] = pressure
+        attempts = Attempts(
+            pool, hub, fetcher, keeper, pressure, at_once=settings.fetches, policy=policy
+        )
         app[KEEPER], app[ATTEMPTS] = keeper, attempts
         app[STORES] = _stores(app)
         app[PINS] = Pins(pool, attempts, lease=settings.lease)
@@ -171,5 +185,14 @@ def _start(app: web.Application) -> None:
         supervisor.start(f"keeper-{number}", app[KEEPER].run_lane, stalls_after_s=stalls_after_s)
     worker = Worker(pool, hub, app[ATTEMPTS], lease=settings.lease)
     supervisor.start("worker", worker.run, stalls_after_s=30)
+    supervisor.start(
+        "expiry", Expiry(pool, every_s=settings.expire_every_s).run, stalls_after_s=600
+    )
+    supervisor.start("pressure", app[PRESSURE].run, stalls_after_s=120)
+    mender = Mender(pool, hub, app[FETCHER], app[KEEPER])
+    reconciler = Reconciler(pool, hub, mender, settings.nightly)
+    # Comparing a million blocks is one statement of some seconds.
+    supervisor.start("reconciler", reconciler.run, stalls_after_s=1800)
     releaser = Releaser(pool, hub, tree=_file_tree(settings), every_s=settings.release_every_s)
-    supervisor.start("releaser", releaser.run, stalls_after_s=stalls_after_s)
+    for number in range(1, release.LANES + 1):
+        supervisor.start(f"releaser-{number}", releaser.run_lane, stalls_after_s=stalls_after_s)

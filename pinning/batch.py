@@ -15,7 +15,7 @@ from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body
 from pinhole.runtime.openapi import Operation, Parameter, add_route
 from pinning.callers import batch_owner, caller_of
-from pinning.keys import PINS, SETTINGS
+from pinning.keys import PINS, PRESSURE, SETTINGS
 from pinning.pins import Key
 from pinning.store import Added, NewPin
 from pinning.texts import check_storable
@@ -29,6 +29,8 @@ async def pin_batch(request: web.Request) -> web.Response:
     wait_s = _wait_s(request)
     batch = await json_body(request, BatchPinRequest, MAX_BODY_BYTES)
     owner = batch_owner(caller, batch.site, batch.camera)
+    if owner.as_camera is None:
+        request.app[PRESSURE].check(owner)
     pins = {_key(pin): _new_pin(pin) for pin in batch.pins}
     added = await request.app[PINS].add(owner, list(pins.values()), wait_s=wait_s)
     results = [_result(pin, added[_key(pin)]) for pin in batch.pins]

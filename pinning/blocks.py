@@ -18,7 +18,7 @@ from pinhole.runtime import hashing
 from pinhole.runtime.http import json_answer, read_limited
 from pinhole.runtime.openapi import Operation, add_route
 from pinning.callers import caller_of
-from pinning.keys import ATTEMPTS, SETTINGS, STORES, UPLOADS
+from pinning.keys import ATTEMPTS, PRESSURE, SETTINGS, STORES, UPLOADS
 from pinning.stores import Push
 from pinning.wants import PINNED, Want
 
@@ -33,6 +33,7 @@ _AS_BYTES: Final = {
 async def put_block(request: web.Request) -> web.Response:
     """Store a body's bytes; answer with their CID when they are pinned and written down."""
     caller = await caller_of(request, Scope.BLOCKS_WRITE)
+    request.app[PRESSURE].check(caller.owner)
     uploads = request.app[UPLOADS]
     if uploads.locked():
         raise Busy("too many uploads at once")

@@ -122,6 +122,7 @@ CLAIM = """
         SELECT b.cid, b.owner, k.size_bytes FROM pinning.bindings AS b
         JOIN unnest($1::bytea[], $2::text[]) AS w (cid, owner) USING (cid, owner)
         JOIN pinning.blocks AS k USING (cid)
+        WHERE k.state = 'held'
     ), claimed AS (
         UPDATE pinning.bindings AS b SET expires_at = NULL, claimed_at = now()
         FROM bound WHERE b.cid = bound.cid AND b.owner = bound.owner AND b.claimed_at IS NULL
@@ -147,7 +148,7 @@ UNBIND = """
 """
 LET_GO = """
     UPDATE pinning.blocks AS b SET state = 'releasing', releasing_at = now()
-    WHERE b.cid = $1 AND b.state = 'held'
+    WHERE b.cid = $1 AND b.state <> 'releasing'
     AND NOT EXISTS (SELECT FROM pinning.bindings AS n WHERE n.cid = b.cid)
 """
 
@@ -156,35 +157,6 @@ async def drop(connection: Connection, want: Want) -> None:
     """Drop the binding if no pin of the owner is left, and let the block go if no binding is."""
     await connection.execute(UNBIND, want.cid.binary, want.owner.text)
     await connection.execute(LET_GO, want.cid.binary)
-
-
-RELEASING = """
-    SELECT cid FROM pinning.blocks WHERE state = 'releasing' ORDER BY releasing_at LIMIT $1
-"""
-
-
-async def releasing(pool: Pool, limit: int) -> list[Cid]:
-    """Return the blocks that wait longest for their removal. Needs no lock."""
-    return [Cid.from_binary(row["cid"]) for row in await pool.fetch(RELEASING, limit)]
-
-
-STILL_RELEASING = """
-    SELECT b.cid FROM pinning.blocks AS b
-    WHERE b.cid = ANY ($1::bytea[]) AND b.state = 'releasing'
-    AND NOT EXISTS (SELECT FROM pinning.bindings AS n WHERE n.cid = b.cid)
-"""
-
-
-async def still_releasing(connection: Connection, cids: Collection[Cid]) -> list[Cid]:
-    """Return those of `cids` that may be removed now that their locks are held."""
-    rows = await connection.fetch(STILL_RELEASING, [cid.binary for cid in cids])
-    return [Cid.from_binary(row["cid"]) for row in rows]
-
-
-async def remove(connection: Connection, cids: Collection[Cid]) -> None:
-    """Forget blocks that are gone from the hub."""
-    binaries = [cid.binary for cid in cids]
-    await connection.execute("DELETE FROM pinning.blocks WHERE cid = ANY ($1::bytea[])", binaries)
 
 
 IS_ANOTHERS = """

@@ -12,6 +12,8 @@ from pydantic_settings import NoDecode
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES
 from pinhole.runtime.settings import ServiceSettings, service_config
+from pinning.reconciling.nightly import Nightly
+from pinning.room import Limits
 
 Network = IPv4Network | IPv6Network
 
@@ -118,8 +120,40 @@ class PinningSettings(ServiceSettings):
     keep_batch: int = Field(
         default=32, ge=1, le=256, description="Most blocks pinned in one call to Kubo."
     )
+    quota_bytes: int | None = Field(
+        default=None, ge=1, description="Largest size of the hub's store; not set: the disk's."
+    )
+    min_free_bytes: int = Field(
+        default=1_000_000_000, ge=0, description="Bytes that stay free on the hub's disk."
+    )
+    headroom_bytes: int = Field(
+        default=2_000_000_000,
+        ge=0,
+        description="Room before either limit below which expendable things are released early.",
+    )
+    expire_every_s: float = Field(
+        default=30, gt=0, le=3600, description="Seconds between looks for unclaimed bytes to drop."
+    )
     release_every_s: float = Field(
         default=0.5, gt=0, le=60, description="Seconds between looks for blocks to remove."
+    )
+    reconcile_hour: int = Field(
+        default=3, ge=-1, le=23, description="Hour, UTC, of the nightly reconciliation; -1: never."
+    )
+    reconcile_repair: bool = Field(
+        default=True, description="Whether the nightly reconciliation repairs what it can."
+    )
+    reconcile_max_share: float = Field(
+        default=0.05,
+        ge=0,
+        le=1,
+        description="Share of the held blocks that may differ; beyond it nothing is touched.",
+    )
+    reconcile_sample_blocks: int = Field(
+        default=1000, ge=0, description="Random blocks whose bytes are hashed each night."
+    )
+    orphan_grace_hours: float = Field(
+        default=1, ge=0, description="Hours that an orphan has to be known before it is removed."
     )
     max_attempts: int = Field(
         default=10, ge=1, le=100, description="Attempts before a pin is `failed`."
@@ -146,6 +180,22 @@ class PinningSettings(ServiceSettings):
         """How long a worker has a pin to itself: longer than any attempt takes."""
         longest_s = self.fetch_timeout_s + self.bitswap_timeout_s + 2 * self.kubo_timeout_s
         return timedelta(seconds=longest_s)
+
+    @property
+    def limits(self) -> Limits:
+        """What the hub may fill."""
+        return Limits(self.quota_bytes, self.min_free_bytes, self.headroom_bytes)
+
+    @property
+    def nightly(self) -> Nightly:
+        """What is reconciled every night."""
+        return Nightly(
+            hour=self.reconcile_hour if self.reconcile_hour >= 0 else None,
+            repair=self.reconcile_repair,
+            max_share=self.reconcile_max_share,
+            sample_blocks=self.reconcile_sample_blocks,
+            orphan_grace=timedelta(hours=self.orphan_grace_hours),
+        )
 
     @property
     def unclaimed_for(self) -> timedelta:

@@ -115,15 +115,21 @@ class KuboRpc:
         return [Cid.parse(json.loads(line)["Key"]) for line in lines]
 
     async def block_get(
-        self, cid: Cid, *, timeout_s: float = 10, limit_bytes: int = MAX_BLOCK_BYTES
+        self,
+        cid: Cid,
+        *,
+        offline: bool = False,
+        timeout_s: float = 10,
+        limit_bytes: int = MAX_BLOCK_BYTES,
     ) -> bytes:
-        """Return a block, fetched over bitswap where the node lacks it, verified.
+        """Return a block, verified; unless `offline` it is fetched where the node lacks it.
 
         Raises:
             KuboTimeout: nobody had it within `timeout_s`.
             BlockMismatch: the node returned other bytes (a damaged datastore).
         """
-        async with self._request("block/get", {"arg": str(cid)}, timeout_s=timeout_s) as response:
+        query = {"arg": str(cid), "offline": "true" if offline else "false"}
+        async with self._request("block/get", query, timeout_s=timeout_s) as response:
             data = await _read_body(response, limit_bytes)
         return await _verified(cid, data)
 
@@ -176,12 +182,17 @@ class KuboRpc:
 
     async def pins(self, *, kind: str = "direct", timeout_s: float = 600) -> AsyncIterator[Cid]:
         """Yield every pin of a kind (direct, recursive), streamed: rarely, for reconciling."""
+        async for text in self.pin_texts(kind=kind, timeout_s=timeout_s):
+            yield Cid.parse(text)
+
+    async def pin_texts(self, *, kind: str, timeout_s: float) -> AsyncIterator[str]:
+        """Yield every pin of a kind as Kubo spells it, whatever its hash and codec are."""
         query = {"type": kind, "stream": "true"}
         async with self._request("pin/ls", query, timeout_s=timeout_s) as response:
             async for line in response.content:
                 entry = json.loads(line)
                 if "Cid" in entry:
-                    yield Cid.parse(entry["Cid"])
+                    yield entry["Cid"]
 
     async def is_pinned(self, cid: Cid, *, kind: str = "direct", timeout_s: float = 5) -> bool:
         """Whether this node has a pin of `kind` on `cid` itself."""
@@ -217,6 +228,23 @@ class KuboRpc:
         """Return the sizes of the store: `RepoSize`, `StorageMax` (bytes)."""
         answer = await self._call("repo/stat", {"size-only": "true"}, timeout_s=timeout_s)
         return {name: int(answer[name]) for name in ("RepoSize", "StorageMax")}
+
+    async def disk_free(self, *, timeout_s: float = 30) -> int:
+        """Return the bytes that may still be written to the disk of the node's repository."""
+        answer = await self._call("diag/sys", {}, timeout_s=timeout_s)
+        disk = answer["diskinfo"]
+        # 0.43 tells the free blocks, root's reserve among them, as `free_space` and those that
+        # anybody may use as `total_space`; the smaller is right whichever way they are named.
+        return min(int(disk["free_space"]), int(disk["total_space"]))
+
+    async def blocks(self, *, timeout_s: float = 600) -> AsyncIterator[str]:
+        """Yield the CID of every block in this node's store, as Kubo spells it: always as raw."""
+        async with self._request("refs/local", {}, timeout_s=timeout_s) as response:
+            async for line in response.content:
+                entry = json.loads(line)
+                if entry.get("Err"):
+                    raise KuboError(f"refs/local: {entry['Err']}")
+                yield entry["Ref"]
 
     async def _call(
         self,

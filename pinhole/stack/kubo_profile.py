@@ -35,7 +35,10 @@ CAMERA_PATHS: tuple[str, ...] = tuple(
     )
 )
 # The hub's one credential is pinning's, which also lists and verifies what the node holds.
-HUB_PATHS: tuple[str, ...] = (*CAMERA_PATHS, "/api/v0/repo/gc", "/api/v0/refs/local")
+HUB_PATHS: tuple[str, ...] = (
+    *CAMERA_PATHS,
+    *("/api/v0/repo/gc", "/api/v0/refs/local", "/api/v0/diag/sys"),
+)
 
 
 class Role(StrEnum):

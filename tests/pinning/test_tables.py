@@ -1,21 +1,47 @@
 """The tables: made twice without harm, doubles forbidden, hot statements on their indexes."""
 
-from datetime import timedelta
+import importlib
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
+import psycopg
 import pytest
 
 from pinhole.contract.cid import Cid
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import Pool
-from pinning import ledger, schedule
+from pinning import departures, ledger, schedule
+from pinning.reconciling import differences
 from tests.support.plans import nodes
+
+first = importlib.import_module("pinning.migrations.versions.0001_pins")
 
 
 def test_migrations_run_twice_change_nothing(empty_postgres_dsn: str) -> None:
     for _ in range(2):
         migrate(empty_postgres_dsn, "pinning.migrations", "pinning")
+
+
+def test_an_upgrade_keeps_what_the_first_version_wrote(empty_postgres_dsn: str) -> None:
+    """The first version alone, some rows, then all versions since."""
+    with psycopg.connect(empty_postgres_dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA pinning")
+        for statements in (first.BLOCKS, first.PINS, first.INDEXES, first.ORIGINS):
+            connection.execute(statements)
+        connection.execute(
+            "CREATE TABLE pinning.alembic_version (version_num varchar(32) PRIMARY KEY)"
+        )
+        connection.execute("INSERT INTO pinning.alembic_version VALUES ('0001')")
+        connection.execute(BLOCK.replace("$1", "%s"), (CID,))
+        connection.execute(BINDING.replace("$1", "%s"), (CID,))
+        connection.execute(PIN.replace("$1", "%s").replace("$2", "%s"), (uuid4(), CID))
+    migrate(empty_postgres_dsn, "pinning.migrations", "pinning")
+    with psycopg.connect(empty_postgres_dsn) as connection:
+        for table in ("blocks", "bindings", "pins"):
+            row = connection.execute(f"SELECT cid FROM pinning.{table}").fetchone()  # noqa: S608
+            assert row == (CID,), table
+        connection.execute("UPDATE pinning.blocks SET state = 'missing'")
 
 
 CID = Cid.of(b"x").binary
@@ -72,7 +98,14 @@ async def test_hot_statements_use_their_indexes_when_the_tables_are_filled(pool:
     owner = "camera:harbour/gate-1"
     lease = timedelta(seconds=30)
     assert await nodes(pool, schedule.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
-    assert await nodes(pool, ledger.RELEASING, 32) == {"blocks_releasing"}
+    assert await nodes(pool, departures.TAKE, 32) == {"blocks_releasing"}
+    assert await nodes(pool, departures.TREES) == {"blocks_trees"}  # few, as they should be
+    assert await nodes(pool, departures.UNCLAIMED, datetime.now(UTC), 200) == {"bindings_expiring"}
+    assert await nodes(pool, departures.STILL_RELEASING, [CID]) == {"blocks_pkey", "bindings_pkey"}
+    assert await nodes(pool, departures.FORGET, [CID]) == {"blocks_pkey"}
+    assert await nodes(pool, departures.END, [uuid4()]) == {"pins_pkey"}
+    assert await nodes(pool, departures.LET_GO, [CID]) == {"blocks_pkey", "bindings_pkey"}
+    assert await nodes(pool, differences.SAMPLE, [CID]) == {"blocks_pkey"}
     assert await nodes(pool, ledger.LET_GO, CID) == {"blocks_pkey", "bindings_pkey"}
     assert await nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {
         "bindings_pkey",
