@@ -26,6 +26,8 @@ from pinning.networks import AllowedNetworks
 from pinning.origins import Origins
 from pinning.pins import Pins
 from pinning.release import Releaser
+from pinning.retention import api as retention_api
+from pinning.retention.expiry import Expiry
 from pinning.schedule import RetryPolicy
 from pinning.settings import PinningSettings
 from pinning.worker import Worker
@@ -56,7 +58,7 @@ def make_app(settings: PinningSettings) -> web.Application:
     app.middlewares.append(_translate_outages)
     app[SETTINGS] = settings
     # The batch route comes before `/pins/{requestid}`, which would take its name for an id.
-    for module in (batch, api, blocks, enrolment):
+    for module in (batch, api, blocks, enrolment, retention_api):
         module.add_routes(app)
     app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])
     return app
@@ -148,3 +150,6 @@ def _start(app: web.Application) -> None:
     supervisor.start("worker", worker.run, stalls_after_s=30)
     releaser = Releaser(pool, hub, every_s=settings.release_every_s)
     supervisor.start("releaser", releaser.run, stalls_after_s=stalls_after_s)
+    expiry = Expiry(pool, settings.caution, every_s=settings.policies_every_s)
+    # A round over ten million pins takes half a minute.
+    supervisor.start("expiry", expiry.run, stalls_after_s=settings.policies_every_s + 300)

@@ -2,9 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from pinhole.contract.owners import Owner
+
+_LONGEST_WAY: Final = timedelta(days=30)
+"""Between a frame's event and its pin: as long as a camera may keep the bytes."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,10 @@ class Facts:
     kind: str | None = None
     label_status: str | None = None
     captured_at: datetime | None = None
+    completed_at: datetime | None = None
+    """When the job that the pin belongs to was completed."""
+    uploaded_at: datetime | None = None
+    """When the hub heard of the frame, where that was before the pin was asked for."""
 
     @classmethod
     def of(cls, owner: Owner, meta: Mapping[str, str]) -> "Facts":
@@ -31,7 +39,20 @@ class Facts:
             kind=meta.get("kind"),
             label_status=meta.get("label_status"),
             captured_at=_instant(meta.get("captured_at")),
+            completed_at=_instant(meta.get("completed_at")),
+            uploaded_at=_instant(meta.get("uploaded_at")),
         )
+
+    def received_before(self, created_at: datetime) -> datetime | None:
+        """Return when the hub heard of the frame, where that is believable for this pin.
+
+        A pin is asked for after its frame came, by hours where the bytes were missing; who says
+        that it will come is not believed, so nobody lengthens a retention by it.
+        """
+        heard_at = self.uploaded_at
+        if heard_at is None or not created_at - _LONGEST_WAY <= heard_at <= created_at:
+            return None
+        return heard_at
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -80,11 +80,13 @@ ADD = """
     WITH added AS (
         INSERT INTO pinning.pins AS p (
             owner, next_attempt_at, requestid, cid, created_at, name, meta, origins, batch_key,
-            size_bytes, site, camera, city, event_id, kind, label_status, captured_at)
+            size_bytes, site, camera, city, event_id, kind, label_status, captured_at,
+            received_at, completed_at)
         SELECT $1, now() + $2::interval, * FROM unnest(
             $3::uuid[], $4::bytea[], $5::timestamptz[], $6::text[], $7::jsonb[], $8::jsonb[],
             $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[],
-            $15::text[], $16::text[], $17::timestamptz[])
+            $15::text[], $16::text[], $17::timestamptz[],
+            $18::timestamptz[], $19::timestamptz[])
         ON CONFLICT (cid, owner, batch_key) DO UPDATE SET
             status = CASE p.status WHEN 'failed' THEN 'queued' ELSE p.status END,
             attempts = CASE p.status WHEN 'failed' THEN 0 ELSE p.attempts END,
@@ -95,7 +97,7 @@ ADD = """
     )
     SELECT added.*, b.cid IS NOT NULL AS bound
     FROM added
-    CROSS JOIN set_config('synchronous_commit', $18, true) AS for_this_statement
+    CROSS JOIN set_config('synchronous_commit', $20, true) AS for_this_statement
     LEFT JOIN pinning.bindings AS b ON b.cid = added.cid AND b.owner = $1
 """
 
@@ -139,7 +141,8 @@ def _rows(owner: Owner, pins: Sequence[NewPin]) -> list[tuple[Any, ...]]:
         asked = (pin.name, dict(pin.meta), origins)
         typed = (pin.batch_key, pin.size_bytes, facts.site, facts.camera, facts.city)
         more = (facts.event_id, facts.kind, facts.label_status, facts.captured_at)
-        rows.append((*identity, *asked, *typed, *more))
+        ages = (facts.received_before(identity[2]), facts.completed_at)
+        rows.append((*identity, *asked, *typed, *more, *ages))
     return rows
 
 
