@@ -7,7 +7,7 @@ from pydantic import Field
 from pinhole.contract.cid import Cid
 from pinhole.contract.ids import Name
 from pinhole.contract.message import Instant, Message
-from pinhole.contract.policies import MAX_POLICIES, Policy, PolicySet
+from pinhole.contract.policies import Policies, Policy, PolicySet
 
 By = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
 """Who asks, where a service asks for a person."""
@@ -106,7 +106,7 @@ class DryRun(Message):
 class DryRunRequest(Message):
     """Policies to be tried; none: those in force, as of now."""
 
-    policies: Annotated[list[Policy], Field(max_length=MAX_POLICIES)] | None = None
+    policies: Policies | None = None
     by: By | None = None
     """Who asks, where a service asks for a person."""
 

@@ -164,28 +164,37 @@ class Policy(Message):
     keep: Keep
 
 
-class PolicySet(Message):
-    """All policies there are. A pin that none of them is about is kept for ever."""
+def agreeing(policies: list[Policy]) -> list[Policy]:
+    """Return `policies`, which do not contradict each other.
 
-    policies: Annotated[list[Policy], Field(max_length=MAX_POLICIES)]
-
-    @model_validator(mode="after")
-    def _do_not_contradict(self) -> Self:
-        names = Counter(policy.name for policy in self.policies)
-        name, count = max(names.items(), key=lambda item: item[1], default=("", 0))
-        if count > 1:
-            raise ValueError(f"{count} policies are named {name!r}: a name is used once")
-        seen: dict[str, str] = {}
-        for policy in self.policies:
-            about = policy.age_by + _sorted(policy.where).model_dump_json(exclude_none=True)
-            if (other := seen.setdefault(about, policy.name)) != policy.name:
-                raise ValueError(
-                    f"{other!r} and {policy.name!r} contradict each other: they are about the "
-                    "same pins, and only one of them can decide"
-                )
-        return self
+    Raises:
+        ValueError: two have one name, or are about the same pins.
+    """
+    names = Counter(policy.name for policy in policies)
+    name, count = max(names.items(), key=lambda item: item[1], default=("", 0))
+    if count > 1:
+        raise ValueError(f"{count} policies are named {name!r}: a name is used once")
+    seen: dict[str, str] = {}
+    for policy in policies:
+        about = policy.age_by + _sorted(policy.where).model_dump_json(exclude_none=True)
+        if (other := seen.setdefault(about, policy.name)) != policy.name:
+            raise ValueError(
+                f"{other!r} and {policy.name!r} contradict each other: they are about the "
+                "same pins, and only one of them can decide"
+            )
+    return policies
 
 
 def _sorted(where: Selection) -> Selection:
     lists = {name: value for name, value in where if isinstance(value, list)}
     return where.model_copy(update={name: sorted(set(words)) for name, words in lists.items()})
+
+
+Policies = Annotated[list[Policy], Field(max_length=MAX_POLICIES), AfterValidator(agreeing)]
+"""Policies that do not contradict each other. A pin that none is about is kept for ever."""
+
+
+class PolicySet(Message):
+    """All policies there are."""
+
+    policies: Policies

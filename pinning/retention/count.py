@@ -19,7 +19,7 @@ from pinning.retention import holds
 from pinning.retention.verdicts import Judgement, judgement
 
 # A million narrow rows are grouped in memory, and the plan knows the parameters' values.
-TUNE: Final = "SET LOCAL work_mem = '64MB'"
+TUNE: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
 TUNE_PLAN: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 
@@ -61,12 +61,12 @@ _COUNT: Final = """
            (array_agg(requestid))[1:3] AS examples
     FROM due GROUP BY number, over, by_hold
     UNION ALL
-    -- A block that two pins name goes with the second: those whose pins are all going.
+    -- A block that two pins name goes with the second: not those of which a pin stays.
     SELECT NULL, NULL, NULL, 0, 0, coalesce(sum(g.size_bytes), 0)::bigint, NULL
-    FROM (SELECT cid, max(size_bytes) AS size_bytes, count(*) AS pins FROM going GROUP BY cid) AS g
-    JOIN (SELECT cid, count(*) AS pins FROM pinning.pins
-          WHERE cid IN (SELECT cid FROM going) GROUP BY cid) AS all_of USING (cid)
-    WHERE g.pins = all_of.pins
+    FROM (SELECT cid, max(size_bytes) AS size_bytes FROM going GROUP BY cid) AS g
+    WHERE cid NOT IN (
+        SELECT stays.cid FROM pinning.pins AS stays WHERE stays.cid IN (SELECT cid FROM going)
+        AND stays.requestid NOT IN (SELECT requestid FROM going))
 """
 
 

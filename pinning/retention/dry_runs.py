@@ -11,7 +11,7 @@ from uuid import UUID
 from pinhole.contract.dry_runs import Amount, DryRun, Forecast, Going, PolicyVersion
 from pinhole.contract.errors import Conflict, NotFound, Refused, Unprocessable
 from pinhole.contract.ids import uuid7
-from pinhole.contract.policies import Policy, PolicySet
+from pinhole.contract.policies import Policy
 from pinhole.runtime.postgres import Pool
 from pinning.retention import count, policy_sets
 from pinning.retention.count import Counted
@@ -57,14 +57,16 @@ async def make(
     started = time.perf_counter()
     at = datetime.now(UTC)
     base = await policy_sets.current(pool)
-    tried = base.policies if policies is None else PolicySet(policies=list(policies)).policies
+    tried = base.policies if policies is None else list(policies)
     days = caution.plausible_days
     # Side by side: the one has the sums to the row, the other samples.
-    counted, expected = await asyncio.gather(
+    counted, held, expected = await asyncio.gather(
         _count(pool, tried, at, days),
+        count.held(pool),
         forecast(pool, tried, room_bytes, at=at, plausible_days=days),
     )
-    dry_run = await _shown(pool, counted, expected, by=by, at=at, base=base, caution=caution)
+    counts = (held, counted)
+    dry_run = await _shown(pool, counts, expected, by=by, at=at, base=base, caution=caution)
     dry_run = dry_run.model_copy(
         update={"policies": tried, "took_s": round(time.perf_counter() - started, 3)}
     )
@@ -74,10 +76,9 @@ async def make(
 
 async def _count(
     pool: Pool, policies: Sequence[Policy], at: datetime, plausible_days: float
-) -> tuple[Amount, Counted]:
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        held = await count.held(connection)
-        return held, await count.count(connection, policies, at=at, plausible_days=plausible_days)
+) -> Counted:
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        return await count.count(connection, policies, at=at, plausible_days=plausible_days)
 
 
 async def _shown(

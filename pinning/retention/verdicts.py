@@ -94,21 +94,25 @@ def judgement(
         ),
     ]
     each = "SELECT " + ", ".join(columns)
-    each += " FROM (" + source + only + _ONCE + ") AS p" + "".join(joins) + _ONCE
+    once = _ONCE if any(policy.age_by is AgeBy.CAPTURED for policy in ordered) else ""
+    each += " FROM (" + source + only + once + ") AS p" + "".join(joins) + _ONCE
     parts = [f"over_{number} AS MATERIALIZED ({query})" for number, query in counted]
     parts.append("verdict AS (" + _decided(ordered, each) + ")")
     return Judgement(ordered, "WITH " + ", ".join(parts) + " ", parameters, now)
 
 
 _PINS: Final = """
-    SELECT p.*, {received} AS received, {captured} AS captured, p.xmin AS version
+    SELECT p.requestid, p.cid, p.owner, p.size_bytes, p.site, p.camera, p.city, p.kind,
+           p.label_status, p.classes, p.max_confidence, p.captured_at, p.completed_at,
+           p.received_at, p.created_at, {received} AS received, {captured} AS captured,
+           p.xmin AS version
     FROM pinning.pins AS p WHERE p.status = 'pinned'
 """
 
 
 def _pins(policies: Sequence[Policy], plausible_days: float, parameters: Parameters) -> str:
     """Return the query of what is judged: every pinned pin, with its instants."""
-    when = "NULL::timestamptz"
+    when = "NULL::timestamptz"  # as cheap as it can be where nobody asks
     if any(policy.age_by is AgeBy.CAPTURED for policy in policies):
         when = captured(plausible_days, parameters)
     return _PINS.format(received=RECEIVED, captured=when)
