@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from bench import gateway, ingest, messages, pinned, pipeline, report, shutter
+from bench import gateway, ingest, messages, pinned, pipeline, policies, report, shutter
 from bench.figure import Figure
 from bench.machine import Machine
 from bench.scale import QUICK, USUAL, Scale
@@ -34,6 +34,7 @@ FAMILIES: Mapping[str, Measure] = {
     "pipeline": pipeline.measure,
     "gateway": gateway.measure,
     "messages": messages.measure,
+    "policies": policies.measure,
 }
 
 

@@ -17,7 +17,23 @@ class Scale:
     """Different pictures for the gateway."""
     pipeline_frames: int
     """Frames made beforehand for the pipeline's rate."""
+    kept_pins: int
+    """Rows that policies judge."""
 
 
-USUAL = Scale(seconds=4, spaced_frames=500, captured_frames=100, pictures=400, pipeline_frames=400)
-QUICK = Scale(seconds=1.5, spaced_frames=100, captured_frames=20, pictures=80, pipeline_frames=120)
+USUAL = Scale(
+    seconds=4,
+    spaced_frames=500,
+    captured_frames=100,
+    pictures=400,
+    pipeline_frames=400,
+    kept_pins=1_000_000,
+)
+QUICK = Scale(
+    seconds=1.5,
+    spaced_frames=100,
+    captured_frames=20,
+    pictures=80,
+    pipeline_frames=120,
+    kept_pins=50_000,
+)

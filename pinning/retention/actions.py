@@ -52,7 +52,7 @@ async def try_(arguments: argparse.Namespace) -> DryRun:
     """Return what the policies of a file, or those in force, would remove."""
     tried = None
     if arguments.file is not None:
-        tried = _read(PolicySet, await asyncio.to_thread(_text_of, arguments.file)).policies
+        tried = _read(await asyncio.to_thread(_text_of, arguments.file)).policies
     async with _database() as (pool, settings):
         return await dry_runs.make(pool, tried, arguments.by, settings.caution, None)
 
@@ -117,9 +117,13 @@ def _checked(model: type[M], **fields: Any) -> M:  # noqa: ANN401 - of any type
         raise _sentence(error) from error
 
 
-def _read(model: type[M], text: str) -> M:
+def _read(text: str) -> PolicySet:
+    """Return the policies in a file, which may be what `policies show --json` printed."""
     try:
-        return model.model_validate_json(text)
+        try:
+            return PolicySet(policies=PolicyVersion.model_validate_json(text).policies)
+        except ValidationError:
+            return PolicySet.model_validate_json(text)
     except ValidationError as error:
         raise _sentence(error) from error
 

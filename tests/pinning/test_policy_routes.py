@@ -186,7 +186,10 @@ def test_an_operator_tries_applies_holds_and_asks_why(shell: Shell, tmp_path: Pa
     dry_run = shown.split("apply ")[-1].split()[0]
     assert "version 2, applied" in shell("policies", "apply", dry_run, "--by", "anna")
     assert [v["version"] for v in shell.json("policies", "ls")["versions"]] == [2, 1]
-    assert shell.json("policies", "show", "1")["applied_by"] == "pinhole"
+    first = shell.json("policies", "show", "1")
+    assert first["applied_by"] == "pinhole"
+    file.write_text(json.dumps(first))  # what was printed can be edited and tried
+    assert len(shell.json("policies", "dry-run", str(file))["policies"]) == 5
     added = shell.json(
         "hold", "add", "--camera", "harbour/gate-a", "--reason", "case 4711", "--by", "bob"
     )
