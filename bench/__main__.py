@@ -20,6 +20,7 @@ from bench import (
     messages,
     pinned,
     pipeline,
+    policies,
     reconcile,
     release,
     report,
@@ -48,6 +49,7 @@ FAMILIES: Mapping[str, Measure] = {
     "import": importing.measure,
     "release": release.measure,
     "reconcile": reconcile.measure,
+    "policies": policies.measure,
 }
 
 

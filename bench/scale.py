@@ -23,6 +23,8 @@ class Scale:
     """Frames made beforehand for the pipeline's rate."""
     imported_files: int
     """Files of the tree that is imported."""
+    kept_pins: int
+    """Rows that policies judge."""
 
 
 USUAL = Scale(
@@ -34,6 +36,7 @@ USUAL = Scale(
     imported_files=4000,
     released_blocks=20_000,
     reconciled_pins=1_000_000,
+    kept_pins=1_000_000,
 )
 QUICK = Scale(
     seconds=1.5,
@@ -44,4 +47,5 @@ QUICK = Scale(
     imported_files=600,
     released_blocks=2_000,
     reconciled_pins=50_000,
+    kept_pins=50_000,
 )

@@ -18,7 +18,6 @@ from pinhole.runtime.tokens import TOKENS, PostgresTokens
 from pinning import api, batch, blocks, enrolment, metas, release
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
-from pinning.expiry import Expiry
 from pinning.fetch import Fetcher
 from pinning.file_tree import FileTree
 from pinning.hub import Hub
@@ -45,9 +44,12 @@ from pinning.reconciling import routes as reconciling_routes
 from pinning.reconciling.mender import Mender
 from pinning.reconciling.reconciler import Reconciler
 from pinning.release import Releaser
+from pinning.retention import api as retention_api
+from pinning.retention.expiry import Expiry
 from pinning.schedule import RetryPolicy
 from pinning.settings import PinningSettings, StoreKind
 from pinning.stores import KuboStore, Stores, TreeStore
+from pinning.unclaiming import Unclaiming
 from pinning.worker import Worker
 
 POSTGRES: Final = {
@@ -66,7 +68,7 @@ def make_app(settings: PinningSettings) -> web.Application:
     app.middlewares.append(outage_middleware)
     app[SETTINGS] = settings
     # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
-    for module in (batch, metas, api, blocks, enrolment, reconciling_routes):
+    for module in (batch, metas, api, blocks, enrolment, reconciling_routes, retention_api):
         module.add_routes(app)
     openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
     app.cleanup_ctx.extend([_places, _database, _networks, _hub, _pinning, supervise])
@@ -186,7 +188,7 @@ def _start(app: web.Application) -> None:
     worker = Worker(pool, hub, app[ATTEMPTS], lease=settings.lease)
     supervisor.start("worker", worker.run, stalls_after_s=30)
     supervisor.start(
-        "expiry", Expiry(pool, every_s=settings.expire_every_s).run, stalls_after_s=600
+        "unclaimed", Unclaiming(pool, every_s=settings.expire_every_s).run, stalls_after_s=600
     )
     supervisor.start("pressure", app[PRESSURE].run, stalls_after_s=120)
     mender = Mender(pool, hub, app[FETCHER], app[KEEPER])
@@ -196,3 +198,6 @@ def _start(app: web.Application) -> None:
     releaser = Releaser(pool, hub, tree=_file_tree(settings), every_s=settings.release_every_s)
     for number in range(1, release.LANES + 1):
         supervisor.start(f"releaser-{number}", releaser.run_lane, stalls_after_s=stalls_after_s)
+    expiry = Expiry(pool, settings.caution, every_s=settings.policies_every_s)
+    # A round over ten million pins takes half a minute.
+    supervisor.start("expiry", expiry.run, stalls_after_s=settings.policies_every_s + 300)

@@ -13,6 +13,7 @@ from pydantic_settings import NoDecode
 from pinhole.contract.cid import MAX_BLOCK_BYTES
 from pinhole.runtime.settings import ServiceSettings, service_config
 from pinning.reconciling.nightly import Nightly
+from pinning.retention.dry_runs import Caution
 from pinning.room import Limits
 
 Network = IPv4Network | IPv6Network
@@ -155,6 +156,31 @@ class PinningSettings(ServiceSettings):
     orphan_grace_hours: float = Field(
         default=1, ge=0, description="Hours that an orphan has to be known before it is removed."
     )
+    policies_every_s: float = Field(
+        default=600, gt=0, le=86_400, description="Seconds between looks for what is over."
+    )
+    policy_most_share: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Share of what is held, in pins or bytes, that one policy may remove without"
+        " being confirmed by name.",
+    )
+    dry_run_tolerance: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share by which counts may differ between a dry run and its application.",
+    )
+    dry_run_hours: float = Field(
+        default=24, gt=0, le=720, description="Hours that a dry run may be applied."
+    )
+    plausible_age_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Captures that claim to be older when they come are aged by their arrival.",
+    )
     max_attempts: int = Field(
         default=10, ge=1, le=100, description="Attempts before a pin is `failed`."
     )
@@ -195,6 +221,16 @@ class PinningSettings(ServiceSettings):
             max_share=self.reconcile_max_share,
             sample_blocks=self.reconcile_sample_blocks,
             orphan_grace=timedelta(hours=self.orphan_grace_hours),
+        )
+
+    @property
+    def caution(self) -> Caution:
+        """What keeps policies from removing more than was meant."""
+        return Caution(
+            most_share=self.policy_most_share,
+            tolerance=self.dry_run_tolerance,
+            valid_for=timedelta(hours=self.dry_run_hours),
+            plausible_days=self.plausible_age_days,
         )
 
     @property

@@ -81,16 +81,18 @@ ADD = """
         INSERT INTO pinning.pins AS p (
             owner, next_attempt_at, requestid, cid, created_at, name, meta, origins, batch_key,
             size_bytes, site, camera, city, event_id, kind, label_status, captured_at,
-            max_confidence, classes)
+            max_confidence, classes, completed_at, received_at)
         SELECT $1, now() + $2::interval, requestid, cid, created_at, name, meta, origins,
             batch_key, size_bytes, site, camera, city, event_id, kind, label_status, captured_at,
-            max_confidence, string_to_array(classes, ',')
+            max_confidence, string_to_array(classes, ','), completed_at, received_at
         FROM unnest(
             $3::uuid[], $4::bytea[], $5::timestamptz[], $6::text[], $7::jsonb[], $8::jsonb[],
             $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[],
-            $15::text[], $16::text[], $17::timestamptz[], $18::real[], $19::text[])
+            $15::text[], $16::text[], $17::timestamptz[], $18::real[], $19::text[],
+            $20::timestamptz[], $21::timestamptz[])
             AS n (requestid, cid, created_at, name, meta, origins, batch_key, size_bytes, site,
-                  camera, city, event_id, kind, label_status, captured_at, max_confidence, classes)
+                  camera, city, event_id, kind, label_status, captured_at, max_confidence, classes,
+                  completed_at, received_at)
         ON CONFLICT (cid, owner, batch_key) DO UPDATE SET
             status = CASE p.status WHEN 'failed' THEN 'queued' ELSE p.status END,
             attempts = CASE p.status WHEN 'failed' THEN 0 ELSE p.attempts END,
@@ -142,8 +144,9 @@ def _rows(owner: Owner, pins: Sequence[NewPin]) -> list[tuple[Any, ...]]:
         identity = (uuid7(), pin.cid.binary, now + number * _MICROSECOND)
         origins = {"sent": pin.origins, "dialled": pin.dialled} if pin.origins else None
         asked = (pin.name, dict(pin.meta), origins)
-        facts = _typed(Facts.of(owner, pin.meta))
-        rows.append((*identity, *asked, pin.batch_key, pin.size_bytes, *facts))
+        facts = Facts.of(owner, pin.meta)
+        received_at = facts.received_before(identity[2])
+        rows.append((*identity, *asked, pin.batch_key, pin.size_bytes, *_typed(facts), received_at))
     return rows
 
 
@@ -151,7 +154,7 @@ def _typed(facts: Facts) -> tuple[Any, ...]:
     place = (facts.site, facts.camera, facts.city)
     said = (facts.event_id, facts.kind, facts.label_status, facts.captured_at)
     # `unnest` would make one list of all the arrays: the classes go in as text.
-    return (*place, *said, facts.max_confidence, ",".join(facts.classes))
+    return (*place, *said, facts.max_confidence, ",".join(facts.classes), facts.completed_at)
 
 
 def _added(row: asyncpg.Record) -> Added:
@@ -214,11 +217,11 @@ WRITE_METAS = """
         meta = n.meta, site = n.site, camera = n.camera, city = n.city, event_id = n.event_id,
         kind = n.kind, label_status = n.label_status, captured_at = n.captured_at,
         max_confidence = n.max_confidence,
-        classes = string_to_array(n.classes, ',')
+        classes = string_to_array(n.classes, ','), completed_at = n.completed_at
     FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::timestamptz[], $10::real[], $11::text[])
+                $7::text[], $8::text[], $9::timestamptz[], $10::real[], $11::text[], $12::timestamptz[])
         AS n (requestid, meta, site, camera, city, event_id, kind, label_status, captured_at,
-              max_confidence, classes)
+              max_confidence, classes, completed_at)
     WHERE p.requestid = n.requestid
 """
 
