@@ -103,7 +103,7 @@ ADD = """
     )
     SELECT added.*, b.cid IS NOT NULL AS bound
     FROM added
-    CROSS JOIN set_config('synchronous_commit', $20, true) AS for_this_statement
+    CROSS JOIN set_config('synchronous_commit', $22, true) AS for_this_statement
     LEFT JOIN pinning.bindings AS b ON b.cid = added.cid AND b.owner = $1
 """
 
@@ -219,7 +219,8 @@ WRITE_METAS = """
         max_confidence = n.max_confidence,
         classes = string_to_array(n.classes, ','), completed_at = n.completed_at
     FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::timestamptz[], $10::real[], $11::text[], $12::timestamptz[])
+                $7::text[], $8::text[], $9::timestamptz[], $10::real[], $11::text[],
+                $12::timestamptz[])
         AS n (requestid, meta, site, camera, city, event_id, kind, label_status, captured_at,
               max_confidence, classes, completed_at)
     WHERE p.requestid = n.requestid
