@@ -79,6 +79,9 @@ class Releaser:
 
     def _remove_files(self, tree: FileTree, cids: Sequence[Cid]) -> None:
         """Remove what lies in the file tree too, or lay there before it came to Kubo."""
+        if problem := tree.problem():
+            # A disk that is away would come back with what should be gone.
+            raise Unavailable(problem, reason="TREE_UNAVAILABLE")
         try:
             for cid in cids:
                 tree.remove(cid)
