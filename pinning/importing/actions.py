@@ -67,7 +67,11 @@ async def _import(arguments: argparse.Namespace, report: Report) -> Counts:
     async with _parts(settings) as (pool, keeper):
         run = await journal.begin(pool, _name(root), arguments.owner)
         report.begin(run)
-        ended = await Importer(pool, keeper, root, run, report.tell).import_all()
+        try:
+            ended = await Importer(pool, keeper, root, run, report.tell).import_all()
+        except asyncio.CancelledError:
+            report.interrupted()
+            raise
     report.end(ended)
     return ended.counts
 

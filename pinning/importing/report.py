@@ -57,6 +57,10 @@ class Report:
             self._clear()
             sys.stdout.write(f"skipped  {skipped.reason}  {path}  {skipped.details}\n")
 
+    def interrupted(self) -> None:
+        """Say that what was done stays done."""
+        self._say(f"interrupted at {self._progress.line().strip()}; the same command goes on here")
+
     def end(self, run: Import) -> None:
         """Write what became of the whole import."""
         self._clear()

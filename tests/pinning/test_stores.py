@@ -217,6 +217,31 @@ async def test_a_tree_that_cannot_be_written_is_an_outage_and_shows(
         assert "is not there" in (await response.json())["parts"]["tree"]
 
 
+async def test_what_should_go_while_the_trees_disk_is_away_goes_when_it_is_back(
+    open_shop: OpenShop, pool: Pool, eventually: Eventually
+) -> None:
+    shop = await open_shop("tree")
+    client = await shop.client("a")
+    cid = Cid.parse((await client.push(jpeg()))["cid"])
+    _, pin = await client.call("POST", "/pins", json={"cid": str(cid)})
+    away = shop.tree.root.with_name("away")
+    await asyncio.to_thread(shop.tree.root.rename, away)
+    await client.call("DELETE", f"/pins/{pin['requestid']}")
+
+    async def is_put_off() -> bool:
+        async with shop.service.session.get(f"{shop.service.base}/healthz") as response:
+            return "cannot be released" in (await response.json())["parts"]["releaser"]
+
+    await eventually(is_put_off)
+    assert await pool.fetchval("SELECT count(*) FROM pinning.blocks") == 1
+    await asyncio.to_thread(away.rename, shop.tree.root)
+
+    async def is_gone() -> bool:
+        return not await shop.is_there(cid)
+
+    await eventually(is_gone, timeout_s=20)
+
+
 async def test_files_of_several_blocks_come_back_whole_from_kubo(open_shop: OpenShop) -> None:
     shop = await open_shop("kubo")
     client = await shop.client("a")

@@ -42,9 +42,11 @@ def find_daemon(rpc_url: str, repo: Path | None) -> DaemonProcess | None:
     if pid is None:
         return None
     try:
-        return _daemon(pid)
+        process = _daemon(pid)
     except OSError:
         return None
+    # Where the RPC is another machine's, somebody else may have the same port here.
+    return process if "daemon" in process.arguments else None
 
 
 def _daemon(pid: int) -> DaemonProcess:

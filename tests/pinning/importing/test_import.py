@@ -167,17 +167,19 @@ async def test_erased_pictures_are_not_taken_again(
     assert await hub.block_stat(erased) is None
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_an_interrupted_import_says_so_and_goes_on_where_it_was(
-    tree: Tree, command: Command, pool: Pool
+    tree: Tree, command: Command, pool: Pool, number: signal.Signals
 ) -> None:
     cids = tree.fill(300)
     words = ("import", str(tree.root), "--owner", OWNER, "--json")
     async with command.started(*words) as process:
         assert process.stderr is not None
         await process.stderr.readline()
-        process.send_signal(signal.SIGTERM)
-        await process.communicate()
+        process.send_signal(number)
+        _, said = await process.communicate()
         assert process.returncode == 130
+        assert b"the same command goes on here" in said
     ended = await command.import_(tree)
     assert (ended.status, ended.counts) == (0, (300, 0, 0))
     assert await owned(pool, "pins") == binaries(cids)

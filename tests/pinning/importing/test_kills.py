@@ -1,6 +1,7 @@
 """SIGKILL at any moment of an import: it goes on, counts are right, nothing is doubled or lost."""
 
 import asyncio
+import os
 import random
 import signal
 
@@ -9,29 +10,32 @@ import pytest
 from pinhole.contract.cid import Cid
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool
+from pinning.importing.walking import share_before
 from pinning.tree import path_of
 from tests.pinning.file_store import OWNER, Command, Tree, binaries
 from tests.support.polling import eventually
 
-# A chunk of 32 files takes about 0.1 s, several are under way: this lands anywhere in one.
-_LONGEST_S = 0.3
+# Shorter than one chunk of 32 files takes: it dies anywhere in its work on several of them.
+_LONGEST_S = 0.05
+PLACE = "SELECT cursor FROM pinning.imports"
 
 
-async def _kill_once_moving(tree: Tree, command: Command, pool: Pool) -> None:
-    """Start the import; kill it a random time after it is seen to have come further."""
-    place = "SELECT coalesce(max(cursor), '') FROM pinning.imports"
-    before = await pool.fetchval(place)
+async def _kill_behind(share: float, tree: Tree, command: Command, pool: Pool) -> None:
+    """Start the import; kill it a moment after it has passed this share of the tree."""
+
+    async def has_passed() -> bool:
+        cursor = await pool.fetchval(PLACE)
+        return cursor is not None and (share_before(os.fsdecode(cursor)) or 0) >= share
+
     words = ("import", str(tree.root), "--owner", OWNER, "--json")
     async with command.started(*words) as process:
-
-        async def is_further() -> bool:
-            return process.returncode is not None or await pool.fetchval(place) != before
-
-        await eventually(is_further, timeout_s=60)
+        assert process.stderr is not None
+        await process.stderr.readline()  # "… begins": it is at work
+        await eventually(has_passed, timeout_s=60)
         # The length of this pause is what is tested: where in its work the process dies.
         await asyncio.sleep(random.uniform(0, _LONGEST_S))  # noqa: S311 - no secret
-        if process.returncode is None:
-            process.send_signal(signal.SIGKILL)
+        assert process.returncode is None, "it ended before it was killed"
+        process.send_signal(signal.SIGKILL)
         await process.communicate()
 
 
@@ -44,16 +48,10 @@ async def test_an_import_killed_again_and_again_takes_every_file_exactly_once(
     wrong = {path_of(Cid.of(bytes([number]))) for number in range(20)}
     for path in wrong:
         tree.add(b"not what the name says", path)
-    survived = 0
-    for _ in range(kills):
-        await _kill_once_moving(tree, command, pool)
-        unfinished = await pool.fetchval(
-            "SELECT count(*) FROM pinning.imports WHERE finished_at IS NULL"
-        )
-        survived += unfinished == 0
-        if survived:
-            break
-    assert not survived, "the import ended before it was killed as often as it should be"
+    for kill in range(1, kills + 1):
+        await _kill_behind(kill / (kills + 2), tree, command, pool)
+        finished = "SELECT count(*) FROM pinning.imports WHERE finished_at IS NOT NULL"
+        assert await pool.fetchval(finished) == 0
 
     ended = await command.import_(tree)
 

@@ -13,6 +13,7 @@ from pinhole.contract.cid import Cid
 from pinhole.contract.owners import Owner
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import Pool, create_pool
+from pinning import ledger
 from pinning.importing import journal
 from pinning.importing.files import Skip, Skipped
 from pinning.importing.journal import Counts
@@ -83,3 +84,38 @@ async def test_a_file_is_skipped_once_in_an_import(pool: Pool) -> None:
         with pytest.raises(asyncpg.UniqueViolationError):
             await journal.advance(connection, run, "a", Counts(skipped=1), skipped)
     assert [skip async for skip in journal.skips(pool, run)] == skipped
+
+
+# 30,000 skipped files of a hundred imports, and as many held blocks.
+FILL = """
+    WITH run AS (
+        INSERT INTO pinning.imports (import_id, tree, owner, runner)
+        SELECT gen_random_uuid(), '/store-' || n, 'token:a', gen_random_uuid()
+        FROM generate_series(1, 100) AS n RETURNING import_id
+    ), skip AS (
+        INSERT INTO pinning.import_skips (import_id, path, reason, details)
+        SELECT import_id, n::text::bytea, 'MISNAMED', 'no' FROM run, generate_series(1, 300) AS n
+    ), block AS (
+        INSERT INTO pinning.blocks (cid, is_tree, size_bytes)
+        SELECT '\\x01551220'::bytea || sha256(n::text::bytea), false, 1
+        FROM generate_series(1, 30000) AS n RETURNING cid
+    )
+    INSERT INTO pinning.bindings (cid, owner, source) SELECT cid, 'token:a', 'import' FROM block
+"""
+
+
+async def test_the_statements_of_every_chunk_and_every_read_use_their_indexes(pool: Pool) -> None:
+    await pool.execute(FILL)
+    await pool.execute(
+        "ANALYZE pinning.imports, pinning.import_skips, pinning.blocks, pinning.bindings"
+    )
+    run = (await journal.newest(pool))[0]
+    cid = Cid.of(b"1").binary
+    for statement, arguments, index in (
+        (ledger.PLACE, (cid, "token:a"), "bindings_pkey"),
+        (ledger.PLACE, (cid, "token:a"), "blocks_pkey"),
+        (journal.SKIPS, (run.import_id,), "import_skips_pkey"),
+    ):
+        plan = str(await pool.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments))
+        assert index in plan, statement
+        assert "Seq Scan" not in plan, statement

@@ -1,6 +1,7 @@
 """The walk: every file once, in one order, from wherever it had come."""
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,28 @@ def test_the_place_in_the_tree_says_how_much_is_behind(tree: Tree) -> None:
         # 400 hashes: the share is right within 3 standard deviations, 7.5 %.
         assert share_before(path) == pytest.approx(number / 400, abs=0.075)
     assert share_before("lost+found") is None
+
+
+def test_a_walk_holds_no_more_of_a_large_tree_than_of_a_small_one(tmp_path: Path) -> None:
+    def peak_bytes(root: Path) -> int:
+        tracemalloc.start()
+        try:
+            chunks = Chunks(root)
+            while chunks.take():
+                pass
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    def tree_of(directories: int) -> Path:
+        root = tmp_path / str(directories)
+        for number in range(directories):
+            folder = root / f"{number:02x}" / "00"
+            folder.mkdir(parents=True)
+            for name in range(100):
+                (folder / f"{name}.jpg").touch()
+        return root
+
+    small, large = peak_bytes(tree_of(8)), peak_bytes(tree_of(160))
+    # Twenty times the files. The names of 152 more directories at the root are 40 KB.
+    assert large < 1.6 * small
