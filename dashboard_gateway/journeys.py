@@ -51,9 +51,7 @@ class Went:
 class Journeys:
     """The steps that all journeys of this process share, and the journeys themselves."""
 
-    def __init__(
-        self, pool: Pool, pins: PinStep, inferences: InferStep, records: Records
-    ) -> None:
+    def __init__(self, pool: Pool, pins: PinStep, inferences: InferStep, records: Records) -> None:
         self._pool = pool
         self._pins = pins
         self._inferences = inferences
