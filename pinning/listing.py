@@ -63,6 +63,20 @@ _NEWEST: Final = """
     ORDER BY newest.created_at DESC
 """
 
+# How many there are, by the planner's statistics: 0.2 ms. Arguments that are NULL fall away.
+OF_FACET: Final = """
+    EXPLAIN (FORMAT JSON) SELECT FROM pinning.facets WHERE facet = $3::bigint
+    AND created_at < coalesce($1, 'infinity'::timestamptz)
+    AND created_at > coalesce($2, '-infinity'::timestamptz)
+"""
+OF_PINS: Final = """
+    EXPLAIN (FORMAT JSON) SELECT FROM pinning.pins WHERE owner = $3::text
+    AND created_at < coalesce($1, 'infinity'::timestamptz)
+    AND created_at > coalesce($2, '-infinity'::timestamptz)
+    AND ($4::pinning.status[] IS NULL OR status = ANY ($4))
+    AND ($5::bytea[] IS NULL OR cid = ANY ($5))
+"""
+
 
 @dataclass(frozen=True)
 class Page:
@@ -94,14 +108,11 @@ class _Seen:
 
 async def page(pool: Pool, owner: Owner, wanted: Filter) -> Page:
     """Return the newest pins of `owner` that `wanted` asks for, and the count of all of them."""
-    async with (
-        pool.acquire() as connection,
-        # One snapshot for all of it.
-        connection.transaction(isolation="repeatable_read", readonly=True),
-    ):
+    async with pool.acquire() as connection:
         walk = await walks.choose(connection, owner, wanted)
         size = _LOOKS * wanted.limit if walk.has_many else FEW + 1
         seen = _Seen([], 0, 0, wanted.before)
+        # No transaction around it: each look is older than the one before, none sees a pin twice.
         while True:
             rest = replace(wanted, before=seen.oldest, limit=wanted.limit - len(seen.pins))
             further = await _look(connection, walk, owner, rest, size=size)
@@ -154,11 +165,14 @@ async def _estimate(
     connection: Connection, walk: Walk, owner: Owner, wanted: Filter, *, seen: _Seen
 ) -> int:
     """Return what PostgreSQL's statistics say of a walk, by the share of it that matched."""
-    explain = "EXPLAIN (FORMAT JSON) " + statement(walk, wanted)
-    (plan,) = await connection.fetchval(explain, *arguments(walk, owner, wanted, size=_ALL))
-    (candidates,) = (
-        part for part in plan["Plan"]["Plans"] if part.get("Subplan Name") == "CTE candidates"
-    )
-    in_walk: int = max(candidates["Plan Rows"], FEW + 1)
+    if walk.facet:
+        plan = await connection.fetchval(OF_FACET, wanted.before, wanted.after, *walk.facet)
+    else:
+        cids = [cid.binary for cid in wanted.cids] if wanted.cids is not None else None
+        statuses = wanted.statuses if walk.is_of_all else None
+        plan = await connection.fetchval(
+            OF_PINS, wanted.before, wanted.after, owner.text, statuses, cids
+        )
+    in_walk: int = max(plan[0]["Plan"]["Plan Rows"], FEW + 1)
     # More than the page shows: clients go on by it.
     return max(round(in_walk * seen.matched / seen.looked_at), seen.matched + 1)
