@@ -5,15 +5,14 @@ from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import urlsplit
 
-import asyncpg
 from aiohttp import web
 
 from pinhole.contract.errors import Unavailable
 from pinhole.runtime import openapi
 from pinhole.runtime.health import CHECKS, SUPERVISOR
-from pinhole.runtime.http import Handler, client_session
+from pinhole.runtime.http import client_session
 from pinhole.runtime.kubo import KuboRpc
-from pinhole.runtime.postgres import PostgresUnavailable, create_pool, ping
+from pinhole.runtime.postgres import OUTAGES, create_pool, outage_middleware, ping
 from pinhole.runtime.service import new_app, supervise
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
 from pinning import api, batch, blocks, enrolment, metas
@@ -37,16 +36,6 @@ _POSTGRES: Final = {
     "plan_cache_mode": "force_generic_plan",
     "application_name": "pinning",
 }
-# Away, full, or giving way to another transaction: all pass.
-_OUTAGES: Final = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # see pinhole.runtime.postgres.AWAY
-    asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TransactionRollbackError,
-)
 # A batch may wait for a Kubo call and its one-by-one repetition; twice that is a stall.
 _STALL_CALLS: Final = 8
 
@@ -54,7 +43,7 @@ _STALL_CALLS: Final = 8
 def make_app(settings: PinningSettings) -> web.Application:
     """Return the service; nothing is opened before it starts."""
     app = new_app("pinning", client_max_size=settings.max_upload_bytes)
-    app.middlewares.append(_translate_outages)
+    app.middlewares.append(outage_middleware)
     app[SETTINGS] = settings
     # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
     for module in (batch, metas, api, blocks, enrolment):
@@ -62,16 +51,6 @@ def make_app(settings: PinningSettings) -> web.Application:
     openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
     app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])
     return app
-
-
-@web.middleware
-async def _translate_outages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell callers that PostgreSQL is in trouble with a 503: they keep what they have."""
-    try:
-        return await handler(request)
-    except _OUTAGES as error:
-        problem = f"PostgreSQL does not do its part: {type(error).__name__}: {error}"
-        raise PostgresUnavailable(problem) from error
 
 
 async def _database(app: web.Application) -> AsyncIterator[None]:
@@ -82,6 +61,7 @@ async def _database(app: web.Application) -> AsyncIterator[None]:
         server_settings=_POSTGRES,
     )
     app[POOL] = pool
+    app[SUPERVISOR].expect(*OUTAGES)
     app[TOKENS] = PostgresTokens(pool)
     app[ORIGINS] = Origins(pool)
     app[CHECKS]["postgres"] = lambda: ping(pool)

@@ -6,8 +6,6 @@ them.
 """
 
 import asyncio
-import hashlib
-from typing import Final
 
 from aiohttp import web
 
@@ -16,15 +14,13 @@ from pinhole.contract.errors import Busy, Gone, Unavailable, Unprocessable
 from pinhole.contract.owners import Owner
 from pinhole.contract.pins import BlockStored
 from pinhole.contract.scopes import Scope
+from pinhole.runtime import hashing
 from pinhole.runtime.http import json_answer, read_limited
 from pinhole.runtime.openapi import Operation, add_route
 from pinning.callers import caller_of
 from pinning.keeper import Kept
 from pinning.keys import ATTEMPTS, HUB, KEEPER, SETTINGS, UPLOADS
 from pinning.wants import PINNED, Arrival, NotKept, Reason, Source, Want
-
-# Below this, hashing on the loop (0.3 ms) costs less than the way to a thread and back.
-_HASH_HERE_BYTES: Final = 262_144
 
 
 async def put_block(request: web.Request) -> web.Response:
@@ -35,7 +31,7 @@ async def put_block(request: web.Request) -> web.Response:
         raise Busy("too many uploads at once")
     async with uploads:
         data = await _read(request)
-        sha256 = await _sha256(data)
+        sha256 = await hashing.sha256(data)
         arrival = await _arrival(request, caller.owner, data, sha256)
         kept = await _keep(request, arrival)
     request.app[ATTEMPTS].tell(arrival.want, PINNED)
@@ -58,12 +54,6 @@ async def _read(request: web.Request) -> bytes:
     if not data:
         raise Unprocessable("the body is empty", reason="EMPTY_BODY")
     return data
-
-
-async def _sha256(data: bytes) -> bytes:
-    if len(data) <= _HASH_HERE_BYTES:
-        return hashlib.sha256(data).digest()
-    return await asyncio.to_thread(lambda: hashlib.sha256(data).digest())
 
 
 async def _arrival(request: web.Request, owner: Owner, data: bytes, sha256: bytes) -> Arrival:

@@ -125,6 +125,8 @@ class Cid:
             codec_name, hash_name = decoded.codec.name, decoded.hashfun.name
             digest = bytes(decoded.raw_digest)
         except Exception as error:
+            # The text is a stranger's, and multiformats promises no error: 60,000 damaged CIDs gave
+            # eleven, of five modules, IndexError and ImportError among them.
             raise InvalidCid(f"{text[:80]!r} is not a CID: {error}") from error
         if hash_name != "sha2-256" or len(digest) != DIGEST_BYTES:
             raise InvalidCid(

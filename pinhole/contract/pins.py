@@ -23,7 +23,7 @@ from pydantic import (
 from pinhole.contract.cid import CID_SCHEMA, Cid
 from pinhole.contract.event import Sha256Hex
 from pinhole.contract.ids import Name
-from pinhole.contract.message import Message
+from pinhole.contract.message import Message, Reply
 
 MAX_BATCH_PINS = 500
 MAX_META_KEYS = 1000
@@ -221,7 +221,7 @@ class PatchMetaResults(Message):
     results: list[PatchMetaResult]
 
 
-class BlockStored(Message):
+class BlockStored(Reply):
     """The answer to `POST /api/v1/blocks`."""
 
     cid: Cid

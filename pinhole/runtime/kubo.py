@@ -4,8 +4,8 @@ Source: Kubo's RPC API v0; the Trustless Gateway specification. Errors come as s
 or, after a 200, in an `X-Stream-Error` trailer.
 """
 
-import io
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -15,6 +15,7 @@ import aiohttp
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid, InvalidCid
 from pinhole.contract.errors import DeadlineExceeded, NotFound, Refused, TooLarge, Unavailable
+from pinhole.runtime import hashing
 
 NOT_PINNED: Final = "not pinned"
 _NOT_FOUND_WORDS: Final = ("not found", "could not find")
@@ -25,6 +26,13 @@ TREE_SETTINGS: Final = {
     "chunker": f"size-{MAX_BLOCK_BYTES}",
     "hash": "sha2-256",
 }
+# 32 random characters a process: no picture holds them but by a chance of 2 to the 128.
+_BOUNDARY: Final = secrets.token_hex(16)
+_FORM_HEAD: Final = (
+    f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n'
+    "Content-Type: application/octet-stream\r\n\r\n"
+).encode()
+_FORM_TAIL: Final = f"\r\n--{_BOUNDARY}--\r\n".encode()
 
 
 class KuboError(Unavailable):
@@ -88,9 +96,8 @@ class KuboRpc:
 
     async def block_put(self, data: bytes, *, timeout_s: float = 10) -> Cid:
         """Store `data` as one raw block, unpinned, and return its CID."""
-        form = _form(data)
         query = {"cid-codec": "raw", "mhtype": "sha2-256", "pin": "false"}
-        answer = await self._call("block/put", query, data=form, timeout_s=timeout_s)
+        answer = await self._call("block/put", query, file=data, timeout_s=timeout_s)
         return Cid.parse(answer["Key"])
 
     async def block_get(
@@ -104,7 +111,7 @@ class KuboRpc:
         """
         async with self._request("block/get", {"arg": str(cid)}, timeout_s=timeout_s) as response:
             data = await _read_body(response, limit_bytes)
-        return _verified(cid, data)
+        return await _verified(cid, data)
 
     async def block_stat(self, cid: Cid, *, timeout_s: float = 5) -> int | None:
         """Return the block's size in bytes where this node itself holds it, else None."""
@@ -177,10 +184,9 @@ class KuboRpc:
 
         With `only_hash` nothing is stored: the root is known before anything is locked by it.
         """
-        form = _form(data)
         query = {**TREE_SETTINGS, "pin": "false", "quieter": "true", "progress": "false"}
         query["only-hash"] = "true" if only_hash else "false"
-        answer = await self._call("add", query, data=form, timeout_s=timeout_s)
+        answer = await self._call("add", query, file=data, timeout_s=timeout_s)
         return Cid.parse(answer["Hash"])
 
     async def swarm_connect(self, address: str, *, timeout_s: float = 5) -> None:
@@ -204,9 +210,9 @@ class KuboRpc:
         query: dict[str, str] | Iterable[tuple[str, str]],
         *,
         timeout_s: float,
-        data: aiohttp.FormData | None = None,
+        file: bytes | None = None,
     ) -> Any:  # noqa: ANN401 - Kubo's JSON
-        async with self._request(path, query, timeout_s=timeout_s, data=data) as response:
+        async with self._request(path, query, timeout_s=timeout_s, file=file) as response:
             body = await _read_body(response, 2**24)
         try:
             return json.loads(body) if body.strip() else {}
@@ -220,24 +226,32 @@ class KuboRpc:
         query: dict[str, str] | Iterable[tuple[str, str]],
         *,
         timeout_s: float,
-        data: aiohttp.FormData | None = None,
+        file: bytes | None = None,
     ) -> "_Call":
         params = list(query.items()) if isinstance(query, dict) else list(query)
+        form = {} if file is None else _form_headers(len(file))
         pending = self._session.post(
             self._url + path,
             params=params,
-            data=data,
-            headers=self._headers,
+            data=None if file is None else _form(file),
+            headers={**self._headers, **form},
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         )
         return _Call(path, pending)
 
 
-def _form(data: bytes) -> aiohttp.FormData:
-    form = aiohttp.FormData()
-    # A stream: aiohttp refuses (warns about) bodies of more than 1 MiB given as bytes.
-    form.add_field("file", io.BytesIO(data), filename="f", content_type="application/octet-stream")
-    return form
+def _form_headers(file_bytes: int) -> dict[str, str]:
+    return {
+        "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
+        "Content-Length": str(len(_FORM_HEAD) + file_bytes + len(_FORM_TAIL)),
+    }
+
+
+async def _form(file: bytes) -> AsyncIterator[bytes]:
+    """Yield a form of one file. aiohttp's own costs 1.4 ms of processor for 200 KB, this 0.9."""
+    yield _FORM_HEAD
+    yield file
+    yield _FORM_TAIL
 
 
 class _Call:
@@ -281,8 +295,8 @@ def _message(text: str) -> str:
         return text.strip()
 
 
-def _verified(cid: Cid, data: bytes) -> bytes:
-    if not cid.matches(data):
+async def _verified(cid: Cid, data: bytes) -> bytes:
+    if not await hashing.matches(cid, data):
         raise BlockMismatch(f"{len(data)} bytes came that do not hash to {cid}")
     return data
 
@@ -326,7 +340,7 @@ class TrustlessGateway:
             raise KuboTimeout(f"the gateway sent no whole answer in {timeout_s:g} s") from error
         except aiohttp.ClientError as error:
             raise KuboError(f"the gateway broke off: {type(error).__name__}: {error}") from error
-        return _verified(cid, data)
+        return await _verified(cid, data)
 
     @staticmethod
     def _refusal(cid: Cid, status: int, text: str) -> BlockMissing | KuboError:
