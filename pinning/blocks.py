@@ -6,6 +6,7 @@ them.
 """
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 
