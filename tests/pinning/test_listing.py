@@ -15,7 +15,7 @@ from pinhole.contract.owners import Owner
 from pinhole.contract.pins import Status
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import Pool, create_pool
-from pinning import listing, streams
+from pinning import listing, walks
 from pinning.filters import Filter, Match
 from pinning.listing import page
 from pinning.store import StoredPin
@@ -218,21 +218,21 @@ async def test_pins_of_the_first_version_stay_and_are_listed_after_the_upgrade(
             assert (await page(pool, Owner.token("anna"), wanted)).count == 1
 
 
-# What each stream serves, and the index that it comes from; its rows are read by (owner, instant).
-STREAMS: list[tuple[str, Filter, str]] = [
-    (streams.OF_OWNER, Filter(statuses=list(Status)), "pins_owner_created_at_key"),
+# What each walk serves, and the index that it comes from; its rows are read by (owner, instant).
+WALKS: list[tuple[str, Filter, str]] = [
+    (walks.OF_OWNER, Filter(statuses=list(Status)), "pins_owner_created_at_key"),
     (
-        streams.OF_OWNER,
+        walks.OF_OWNER,
         Filter(statuses=[Status.PINNED, Status.FAILED]),
         "pins_owner_created_at_key",
     ),
-    (streams.OF_PINNED, Filter(statuses=PINNED), "pins_pinned"),
-    (streams.OF_PINNED, FILTERS["a common part"], "pins_pinned"),
-    (streams.OF_UNFINISHED, FILTERS["those that are not"], "pins_not_pinned"),
-    (streams.OF_CIDS, FILTERS["cids"], "pins_cid_owner_batch_key_key"),
-    (streams.OF_FACET, FILTERS["some"], "facets_pkey"),
-    (streams.OF_FACET, FILTERS["a name in other letters"], "facets_pkey"),
-    (streams.OF_GRAMS, FILTERS["a rare part"], "pins_grams"),
+    (walks.OF_PINNED, Filter(statuses=PINNED), "pins_pinned"),
+    (walks.OF_PINNED, FILTERS["a common part"], "pins_pinned"),
+    (walks.OF_UNFINISHED, FILTERS["those that are not"], "pins_not_pinned"),
+    (walks.OF_CIDS, FILTERS["cids"], "pins_cid_owner_batch_key_key"),
+    (walks.OF_FACET, FILTERS["some"], "facets_pkey"),
+    (walks.OF_FACET, FILTERS["a name in other letters"], "facets_pkey"),
+    (walks.OF_GRAMS, FILTERS["a rare part"], "pins_grams"),
 ]
 
 
@@ -241,11 +241,11 @@ async def test_every_list_comes_from_its_index_when_the_table_is_filled(
 ) -> None:
     async with pool.acquire() as connection:
         await pinset.fill(connection, 30_000)
-    for sql, wanted, index in STREAMS:
-        statement = listing.statement(streams.Stream(sql), wanted)
+    for sql, wanted, index in WALKS:
+        statement = listing.statement(walks.Walk(sql), wanted)
         used = await asyncio.to_thread(generic_nodes, postgres_dsn, statement)
         assert used == {index, "pins_owner_created_at_key"}, (index, wanted)
-    rarest = await asyncio.to_thread(generic_nodes, postgres_dsn, streams.RAREST)
+    rarest = await asyncio.to_thread(generic_nodes, postgres_dsn, walks.RAREST)
     assert rarest == {"facets_pkey"}
 
 

@@ -1,4 +1,4 @@
-"""Streams: which pins a list looks at, newest first, each straight from one index. SQL only.
+"""Walks: which pins a list looks at, newest first, each straight from one index. SQL only.
 
 A list is narrowed by the filter that an index serves best; the others are compared on the rows
 that come by. In all of them: $1 owner, $2 before, $3 after (either may be NULL), $4 how many.
@@ -82,7 +82,7 @@ RAREST: Final = """
 
 
 @dataclass(frozen=True)
-class Stream:
+class Walk:
     """One of the statements above and the facet, where it is of one."""
 
     sql: str
@@ -96,16 +96,16 @@ class Stream:
         return self.sql in (OF_OWNER, OF_PINNED, OF_UNFINISHED)
 
     def is_all_of(self, wanted: Filter) -> bool:
-        """Whether every pin of the stream is asked for."""
+        """Whether every pin of the walk is asked for."""
         by_more = (wanted.cids, wanted.name, wanted.meta) != (None, None, None)
         by_status = self.sql == OF_OWNER and set(wanted.statuses or Status) != set(Status)
         return self.is_of_all and not by_more and not by_status
 
 
-async def choose(connection: Connection, owner: Owner, wanted: Filter) -> Stream:
-    """Return the stream that serves `wanted` best."""
+async def choose(connection: Connection, owner: Owner, wanted: Filter) -> Walk:
+    """Return the walk that serves `wanted` best."""
     if wanted.cids is not None:
-        return Stream(OF_CIDS)
+        return Walk(OF_CIDS)
     by_status = _by_status(wanted.statuses)
     facets = _facets(wanted)
     if not facets:
@@ -118,12 +118,12 @@ async def choose(connection: Connection, owner: Owner, wanted: Filter) -> Stream
     # Few are unfinished, as a rule.
     if has_many and by_status.sql == OF_UNFINISHED:
         return replace(by_status, has_many=True)
-    return Stream(OF_FACET, (row["facet"],), has_many=has_many)
+    return Walk(OF_FACET, (row["facet"],), has_many=has_many)
 
 
-def of_part(wanted: Filter) -> Stream | None:
-    """Return the stream of names with the part that `wanted` asks for, if it asks for one."""
-    return Stream(OF_GRAMS) if wanted.name and wanted.match in _OF_PARTS else None
+def of_part(wanted: Filter) -> Walk | None:
+    """Return the walk of names with the part that `wanted` asks for, if it asks for one."""
+    return Walk(OF_GRAMS) if wanted.name and wanted.match in _OF_PARTS else None
 
 
 def _facets(wanted: Filter) -> list[tuple[str, str]]:
@@ -136,10 +136,10 @@ def _facets(wanted: Filter) -> list[tuple[str, str]]:
     return facets[:_MAX_TRIED]
 
 
-def _by_status(statuses: Sequence[Status] | None) -> Stream:
+def _by_status(statuses: Sequence[Status] | None) -> Walk:
     wanted = set(statuses or Status)
     if wanted == {Status.PINNED}:
-        return Stream(OF_PINNED)
+        return Walk(OF_PINNED)
     if Status.PINNED not in wanted:
-        return Stream(OF_UNFINISHED)
-    return Stream(OF_OWNER)
+        return Walk(OF_UNFINISHED)
+    return Walk(OF_OWNER)
