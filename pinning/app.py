@@ -9,13 +9,14 @@ import asyncpg
 from aiohttp import web
 
 from pinhole.contract.errors import Unavailable
+from pinhole.runtime import openapi
 from pinhole.runtime.health import CHECKS, SUPERVISOR
 from pinhole.runtime.http import Handler, client_session
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import PostgresUnavailable, create_pool, ping
 from pinhole.runtime.service import new_app, supervise
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
-from pinning import api, batch, blocks, enrolment
+from pinning import api, batch, blocks, enrolment, metas
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
 from pinning.fetch import Fetcher
@@ -57,9 +58,10 @@ def make_app(settings: PinningSettings) -> web.Application:
     app = new_app("pinning", client_max_size=settings.max_upload_bytes)
     app.middlewares.append(_translate_outages)
     app[SETTINGS] = settings
-    # The batch route comes before `/pins/{requestid}`, which would take its name for an id.
-    for module in (batch, api, blocks, enrolment, retention_api):
+    # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
+    for module in (batch, metas, api, blocks, enrolment, retention_api):
         module.add_routes(app)
+    openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
     app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])
     return app
 

@@ -17,6 +17,7 @@ from pinhole.contract.owners import Owner
 from pinhole.contract.pins import BlockStored
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, read_limited
+from pinhole.runtime.openapi import Operation, add_route
 from pinning.callers import caller_of
 from pinning.keeper import Kept
 from pinning.keys import ATTEMPTS, HUB, KEEPER, SETTINGS, UPLOADS
@@ -87,6 +88,11 @@ async def _keep(request: web.Request, arrival: Arrival) -> Kept:
         raise Unavailable(why.details, reason=why.reason) from why
 
 
+_OPERATION: Final = Operation(
+    scope=Scope.BLOCKS_WRITE, body="application/octet-stream", answers={200: BlockStored}
+)
+
+
 def add_routes(app: web.Application) -> None:
     """Add the route for bytes."""
-    app.router.add_post("/api/v1/blocks", put_block)
+    add_route(app, "POST", "/api/v1/blocks", put_block, _OPERATION)

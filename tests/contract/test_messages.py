@@ -20,6 +20,8 @@ from pinhole.contract.pins import (
     BatchPinResults,
     BlockStored,
     Origin,
+    PatchMetaRequest,
+    PatchMetaResults,
     PinResults,
     PinStatus,
 )
@@ -34,6 +36,8 @@ MESSAGES: dict[str, type[BaseModel]] = {
     "inference-batch-answer": InferenceBatchAnswer,
     "pins-batch-request": BatchPinRequest,
     "pins-batch-results": BatchPinResults,
+    "pins-meta-request": PatchMetaRequest,
+    "pins-meta-results": PatchMetaResults,
     "pin-status": PinStatus,
     "pin-results": PinResults,
     "block-stored": BlockStored,

@@ -17,7 +17,7 @@ from pinhole.contract.pins import Status
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool
-from pinning.listing import Filter
+from pinning.filters import Filter
 from tests.pinning.conftest import SITE, Caller, Service, frame
 from tests.support.polling import Eventually
 

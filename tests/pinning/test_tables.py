@@ -1,8 +1,6 @@
 """The tables: made twice without harm, doubles forbidden, hot statements on their indexes."""
 
-import json
 from datetime import timedelta
-from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -11,7 +9,8 @@ import pytest
 from pinhole.contract.cid import Cid
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import Pool
-from pinning import ledger, listing, schedule
+from pinning import ledger, schedule
+from tests.support.plans import nodes
 
 
 def test_migrations_run_twice_change_nothing(empty_postgres_dsn: str) -> None:
@@ -67,38 +66,18 @@ FILL = """
 """
 
 
-async def _nodes(pool: Pool, statement: str, *arguments: Any) -> set[str]:
-    """Return the indexes that a statement's plan uses, and the tables that it reads whole."""
-    plan = await pool.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
-    found: set[str] = set()
-
-    def walk(node: dict[str, Any]) -> None:
-        if "Index Name" in node:
-            found.add(node["Index Name"])
-        elif node["Node Type"] == "Seq Scan":
-            found.add(f"all of {node['Relation Name']}")
-        for child in node.get("Plans", []):
-            walk(child)
-
-    (explained,) = plan if isinstance(plan, list) else json.loads(plan)
-    walk(explained["Plan"])
-    return found
-
-
 async def test_hot_statements_use_their_indexes_when_the_tables_are_filled(pool: Pool) -> None:
     await pool.execute(FILL)
     await pool.execute("ANALYZE pinning.pins, pinning.blocks, pinning.bindings")
     owner = "camera:harbour/gate-1"
     lease = timedelta(seconds=30)
-    assert await _nodes(pool, schedule.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
-    assert await _nodes(pool, ledger.RELEASING, 32) == {"blocks_releasing"}
-    assert await _nodes(pool, ledger.LET_GO, CID) == {"blocks_pkey", "bindings_pkey"}
-    assert await _nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {
+    assert await nodes(pool, schedule.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
+    assert await nodes(pool, ledger.RELEASING, 32) == {"blocks_releasing"}
+    assert await nodes(pool, ledger.LET_GO, CID) == {"blocks_pkey", "bindings_pkey"}
+    assert await nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {
         "bindings_pkey",
         "pins_cid_owner_batch_key_key",
     }
-    read = await _nodes(pool, ledger.READ, [CID], [owner])
+    read = await nodes(pool, ledger.READ, [CID], [owner])
     assert {"blocks_pkey", "bindings_pkey", "pins_cid_owner_batch_key_key"} <= read
     assert not {node for node in read if node.startswith("all of")} - {"all of tombstones"}
-    nothing = (None, None, "exact", ["pinned"], None, None, None)
-    assert await _nodes(pool, listing.PAGE, owner, *nothing, 10) == {"pins_owner_created_at_key"}
