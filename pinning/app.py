@@ -16,7 +16,7 @@ from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import PostgresUnavailable, create_pool, ping
 from pinhole.runtime.service import new_app, supervise
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
-from pinning import api, batch, blocks, enrolment, metas
+from pinning import api, batch, blocks, enrolment, metas, seen
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
 from pinning.fetch import Fetcher
@@ -59,7 +59,7 @@ def make_app(settings: PinningSettings) -> web.Application:
     app.middlewares.append(_translate_outages)
     app[SETTINGS] = settings
     # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
-    for module in (batch, metas, api, blocks, enrolment, retention_api):
+    for module in (batch, metas, api, blocks, enrolment, retention_api, seen):
         module.add_routes(app)
     openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
     app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])

@@ -200,6 +200,20 @@ async def cids(connection: Connection, owner: Owner, requestids: Sequence[UUID])
     return [Cid.from_binary(row["cid"]) for row in rows]
 
 
+BY_KEYS = """
+    SELECT requestid, cid, batch_key FROM pinning.pins
+    WHERE owner = $1 AND (cid, batch_key) IN (SELECT * FROM unnest($2::bytea[], $3::text[]))
+"""
+
+
+async def find_by_keys(
+    connection: Connection, owner: Owner, keys: Sequence[tuple[bytes, str]]
+) -> dict[UUID, tuple[bytes, str]]:
+    """Return the owner's pins of a batch that was written before, by (binary CID, batch key)."""
+    rows = await connection.fetch(BY_KEYS, owner.text, *map(list, zip(*keys, strict=True)))
+    return {_uuid(row["requestid"]): (row["cid"], row["batch_key"]) for row in rows}
+
+
 METAS = """
     SELECT requestid, meta FROM pinning.pins WHERE requestid = ANY ($1::uuid[]) AND owner = $2
     ORDER BY cid, requestid FOR UPDATE
