@@ -29,7 +29,7 @@ END;
 CREATE FUNCTION pinning.grams(owner text, name text, length integer) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN ARRAY(SELECT owner || E'\x1f' || substr(lower(name), i, length)
-             FROM generate_series(1, length(name) + 1 - length) AS i);
+             FROM generate_series(1, length(lower(name)) + 1 - length) AS i);
 CREATE FUNCTION pinning.grams(owner text, name text) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN pinning.grams(owner, name, 1) || pinning.grams(owner, name, 2)
@@ -39,7 +39,8 @@ RETURN pinning.grams(owner, name, 1) || pinning.grams(owner, name, 2)
 CREATE FUNCTION pinning.grams_of_part(owner text, part text) RETURNS text[]
 LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
 RETURN ARRAY(SELECT owner || E'\x1f' || substr(lower(part), i, 3) FROM (
-    SELECT generate_series(1, length(part) - 2, 3) UNION SELECT greatest(length(part) - 2, 1)
+    SELECT generate_series(1, length(lower(part)) - 2, 3)
+    UNION SELECT greatest(length(lower(part)) - 2, 1)
 ) AS starts (i));
 """
 
