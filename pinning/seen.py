@@ -51,7 +51,8 @@ async def write(pool: Pool, owner: Owner, frames: Sequence[SeenFrame]) -> SeenRe
 def _meta(frame: SeenFrame) -> dict[str, str]:
     meta = {"classes": ",".join(sorted(set(frame.classes)))}
     if frame.max_confidence is not None:
-        meta["max_confidence"] = f"{frame.max_confidence:.6g}"
+        # Nine digits give a `real` back as it was.
+        meta["max_confidence"] = f"{frame.max_confidence:.9g}"
     return meta
 
 

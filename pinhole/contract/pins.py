@@ -230,7 +230,7 @@ class SeenFrame(Message):
     cid: Cid
     event_id: UUID
     classes: list[ClassName] = Field(default=[], max_length=1000)
-    max_confidence: float | None = Field(default=None, ge=0, le=1)
+    max_confidence: float | None = Field(default=None, ge=0, le=1, strict=True)
     """Of the surest detection; none where nothing was seen."""
 
 

@@ -70,8 +70,8 @@ def _storable(text: str) -> str:
 Word = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_word)]
 SiteName = Annotated[str, AfterValidator(_word), Field(max_length=63)]
 CameraPath = Annotated[str, Field(max_length=127), AfterValidator(_camera)]
-Days = Annotated[float, Field(gt=0, le=MAX_DAYS, allow_inf_nan=False)]
-Sureness = Annotated[float, Field(ge=0, le=1)]
+Days = Annotated[float, Field(strict=True, gt=0, le=MAX_DAYS, allow_inf_nan=False)]
+Sureness = Annotated[float, Field(strict=True, ge=0, le=1)]
 Sentence = Annotated[str, Field(min_length=3, max_length=1000), AfterValidator(_storable)]
 Words = Annotated[list[Word], Field(min_length=1, max_length=MAX_WORDS)]
 
@@ -90,8 +90,8 @@ class Selection(Message):
     confidence_at_least: Sureness | None = None
     """Of the surest detection; a pin without detections fits neither bound."""
     confidence_below: Sureness | None = None
-    bytes_at_least: Annotated[int, Field(ge=0)] | None = None
-    bytes_below: Annotated[int, Field(ge=1)] | None = None
+    bytes_at_least: Annotated[int, Field(strict=True, ge=0)] | None = None
+    bytes_below: Annotated[int, Field(strict=True, ge=1)] | None = None
 
     @model_validator(mode="after")
     def _is_not_empty(self) -> Self:
@@ -113,10 +113,10 @@ class Keep(Message):
 
     for_days: Days | None = None
     for_ever: Literal[True] | None = None
-    last: Annotated[int, Field(ge=1, le=10**9)] | None = None
-    within_bytes: Annotated[int, Field(ge=1, le=10**18)] | None = None
+    last: Annotated[int, Field(strict=True, ge=1, le=10**9)] | None = None
+    within_bytes: Annotated[int, Field(strict=True, ge=1, le=10**18)] | None = None
     per: Per | None = None
-    one_per_s: Annotated[float, Field(gt=0, le=366 * 86_400)] | None = None
+    one_per_s: Annotated[float, Field(strict=True, gt=0, le=366 * 86_400)] | None = None
     after_days: Days | None = None
     archive_after_days: Days | None = None
 
@@ -157,7 +157,7 @@ class Policy(Message):
     """A rule: what it is about, and how long that is kept."""
 
     name: Name
-    priority: Annotated[int, Field(ge=0, le=1000)] = 100
+    priority: Annotated[int, Field(strict=True, ge=0, le=1000)] = 100
     """The highest that fits a pin decides; among equals, whoever keeps longest."""
     where: Selection = Selection()
     age_by: AgeBy = AgeBy.RECEIVED

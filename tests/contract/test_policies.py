@@ -31,6 +31,8 @@ def _policy(**fields: Any) -> Policy:
         ({"confidence_at_least": 0.8, "confidence_below": 0.2}, "at least 0.8 and below 0.2"),
         ({"bytes_at_least": 10, "bytes_below": 10}, "at least 10 and below 10"),
         ({"bytes_at_least": -1}, "greater than or equal to 0"),
+        ({"bytes_at_least": False}, "valid integer"),
+        ({"confidence_below": "0.5"}, "valid number"),
     ],
 )
 def test_a_selection_that_cannot_be_is_refused(where: dict[str, Any], sentence: str) -> None:

@@ -151,7 +151,9 @@ async def test_what_was_seen_is_told_to_pinning_for_its_policies(
     centre: Centre, photo: bytes, eventually: Eventually
 ) -> None:
     camera = await centre.enrol()
-    await camera.send(camera.frame(photo + b"told"))
+    picture = photo + b"told"
+    await centre.capture(picture)
+    await camera.send(camera.frame(picture))
     await eventually(lambda: centre.stand([("pinned", "detected")]), 30)
     query = """
         SELECT p.classes = f.classes AND p.max_confidence IS NOT DISTINCT FROM f.max_confidence
