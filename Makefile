@@ -4,6 +4,7 @@
 #   TORCH_INDEX_URL=…         another build of torch, such as the CPU one (1.5 GB instead of 5.2)
 #   ARGS='--source usb:0'     what `pinhole up` or pytest is given besides
 #   LONG=1                    the long forms of fault and soak tests too
+#   JOBS=1                    test processes side by side (by default one a core, at most 4)
 #   PYTHON=python3.12         the Python that .venv is made with (3.11 or newer)
 
 SHELL := /bin/bash
@@ -13,6 +14,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BACKEND ?= openvino
 ARGS ?=
+JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4)))
 BIN := .venv/bin
 
 # What was installed is remembered in a file, so that a second call does nothing. The development
@@ -34,7 +36,7 @@ up: $(up_mark) ## run everything on this machine (Ctrl-C stops it)
 
 .PHONY: test
 test: $(dev_mark) ## run the tests (LONG=1: the long ones too)
-	$(BIN)/python -m pytest $(if $(LONG),,-m 'not long') $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(if $(LONG),,-m 'not long') $(ARGS)
 
 .PHONY: check
 check: $(dev_mark) ## format, lint, types, layers

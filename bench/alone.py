@@ -1,12 +1,15 @@
 """`python -m bench.alone DIR`: decode and model without anything around them.
 
 The same reduced decoding, the same model, the same cores as the pipeline: every thread takes a JPEG
-of the directory, decodes it to the model's input and runs the model, until none is left.
+of the directory, decodes it to the model's input and runs the model, until none is left. Tried with
+one thread, one a lane and one a core; the fastest counts.
 """
 
 import json
+import os
 import sys
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,13 +33,24 @@ def main(directory: str) -> None:
         prepared = prepare(data, limits, detector.traits.input_hw)
         return len(detector.detect([prepared.pixels], 0.25, 0.7)[0])
 
-    with ThreadPoolExecutor(detector.traits.lanes) as threads:
-        warm_up = pictures[: len(pictures) // 10]
-        list(threads.map(one, warm_up))
+    list(map(one, pictures[: len(pictures) // 10]))
+    # A thread a lane keeps every stream of the model busy, one a core waits less for a core: which
+    # is faster depends on who else is at work. The floor is the better one.
+    tried = [
+        _timed(number, one, pictures)
+        for number in sorted({1, detector.traits.lanes, os.cpu_count() or 1})
+    ]
+    best = min(tried, key=lambda took: took["seconds"])
+    json.dump({"pictures": len(pictures), **best}, sys.stdout)
+
+
+def _timed(
+    threads: int, one: Callable[[bytes], int], pictures: Sequence[bytes]
+) -> dict[str, float]:
+    with ThreadPoolExecutor(threads) as pool:
         began = time.perf_counter()
-        boxes = sum(threads.map(one, pictures))
-        seconds = time.perf_counter() - began
-    json.dump({"pictures": len(pictures), "seconds": seconds, "boxes": boxes}, sys.stdout)
+        boxes = sum(pool.map(one, pictures))
+        return {"seconds": time.perf_counter() - began, "boxes": boxes, "threads": threads}
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ from typing import Final
 import cv2
 import numpy as np
 
-from camera_uploader import picture
 from camera_uploader.frame import (
     FileShot,
     Frame,
@@ -20,11 +19,11 @@ from camera_uploader.frame import (
     Shot,
     shape,
 )
-from camera_uploader.picture import Picture
 from camera_uploader.settings import Oversize
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
 from pinhole.contract.errors import Refused
-from pinhole.contract.event import AttributeValue
+from pinhole.contract.event import MAX_SIDE_PX, AttributeValue
+from pinhole.contract.picture import MediaType, NotAPicture, Picture, is_whole, read_picture
 
 # Steps by which a picture that is too large for one block is made smaller: first quality, which
 # keeps every pixel, then size. The last gives 1/16 of the pixels.
@@ -32,6 +31,15 @@ _SMALLER: Final = ((80, 1.0), (70, 1.0), (60, 1.0), (75, 0.7), (75, 0.5), (75, 0
 # A file to re-encode is decoded; above this many pixels it is refused instead (a 30,000 x 30,000
 # PNG of 1 MB would take 2.7 GB of memory).
 _MAX_DECODED_PX: Final = 64_000_000
+
+_TAKEN: Final = (MediaType.JPEG, MediaType.PNG, MediaType.WEBP)
+# What a reader says of bytes, in the camera's words: one that is cut off may still be written.
+_REASONS: Final = {
+    "EMPTY": RefusalReason.EMPTY,
+    "TRUNCATED": RefusalReason.INCOMPLETE,
+    "NOT_AN_IMAGE": RefusalReason.NOT_AN_IMAGE,
+    "MALFORMED": RefusalReason.NOT_AN_IMAGE,
+}
 
 
 class Unusable(Refused):
@@ -66,24 +74,11 @@ class Developer:
         data, (width_px, height_px) = encode(shot.pixels, self.jpeg_quality), shape(shot.pixels)
         if len(data) > self.limit_bytes:
             data, (width_px, height_px) = self._smaller(shot.pixels, len(data))
-        return _frame(shot, data, Picture("image/jpeg", width_px, height_px, complete=True))
+        return _frame(shot, data, Picture(MediaType.JPEG, width_px, height_px))
 
     def _of_file(self, shot: FileShot) -> Frame:
-        size_bytes = len(shot.data)
-        if not size_bytes:
-            raise Unusable(RefusalReason.EMPTY, "the file has 0 bytes")
-        seen = picture.read(shot.data)
-        if seen is None:
-            raise Unusable(
-                RefusalReason.NOT_AN_IMAGE,
-                f"the {size_bytes} bytes are no JPEG, PNG or WebP: they begin {shot.data[:8]!r}",
-            )
-        if not seen.complete:
-            raise Unusable(
-                RefusalReason.INCOMPLETE,
-                f"the {seen.media_type} ends after {size_bytes} bytes without its last marker",
-            )
-        if size_bytes > self.limit_bytes:
+        seen = inspect(shot.data)
+        if len(shot.data) > self.limit_bytes:
             return self._reencoded(shot, seen)
         return _frame(shot, shot.data, seen)
 
@@ -94,7 +89,7 @@ class Developer:
             "original_sha256": Cid.of(shot.data).sha256,
             "original_size_bytes": len(shot.data),
         }
-        return _frame(shot, data, Picture("image/jpeg", width_px, height_px, complete=True), origin)
+        return _frame(shot, data, Picture(MediaType.JPEG, width_px, height_px), origin)
 
     def _decoded(self, data: bytes, seen: Picture) -> Pixels:
         self._check_may_shrink(len(data))
@@ -131,6 +126,36 @@ class Developer:
             f"the picture has {size_bytes} bytes and stayed above {self.limit_bytes} at a quarter "
             "of its width",
         )
+
+
+def inspect(data: bytes) -> Picture:
+    """Return what an encoded picture says of itself, if it is a whole one that can be a frame.
+
+    Raises:
+        Unusable: EMPTY, NOT_AN_IMAGE (also: larger than an event can say), or INCOMPLETE.
+    """
+    try:
+        seen = read_picture(data)
+        whole = is_whole(data)
+    except NotAPicture as error:
+        raise Unusable(_REASONS[error.reason], error.details) from error
+    if seen.media_type not in _TAKEN:
+        raise Unusable(
+            RefusalReason.NOT_AN_IMAGE,
+            f"the {len(data)} bytes are {seen.media_type}; JPEG, PNG and WebP are taken",
+        )
+    if max(seen.width_px, seen.height_px) > MAX_SIDE_PX:
+        raise Unusable(
+            RefusalReason.NOT_AN_IMAGE,
+            f"the header states {seen.width_px}x{seen.height_px} pixels, "
+            f"a side has at most {MAX_SIDE_PX}",
+        )
+    if not whole:
+        raise Unusable(
+            RefusalReason.INCOMPLETE,
+            f"the {seen.media_type} ends after {len(data)} bytes without its last marker",
+        )
+    return seen
 
 
 def encode(pixels: Pixels, quality: int) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from camera_uploader.clock import HubClock
 from camera_uploader.identity import Identity
@@ -23,7 +23,7 @@ from pinhole.contract.cid import Cid
 from pinhole.contract.errors import PinholeError, Refused, Unavailable
 from pinhole.contract.event import BATCH_CONTENT_TYPE, SINGLE_CONTENT_TYPE
 from pinhole.contract.pins import BlockStored
-from pinhole.contract.receipt import Receipt, Rejected, Wanted
+from pinhole.contract.receipt import Receipt
 from pinhole.contract.signing import ClockSkew
 
 EVENTS_PATH: Final = "/api/v1/events"
@@ -191,21 +191,10 @@ class Hub:
 
 
 def _receipt(answer: Answer) -> Receipt:
-    received = _known(_json(answer), Receipt)
-    for name, model in (("rejected", Rejected), ("wanted", Wanted)):
-        if isinstance(entries := received.get(name), list):
-            received[name] = [_known(entry, model) for entry in entries]
     try:
-        return Receipt.model_validate(received)
+        return Receipt.model_validate_json(answer.body)
     except ValidationError as error:
         raise _no_success(answer) from error
-
-
-def _known(received: Any, model: type[BaseModel]) -> Any:  # noqa: ANN401 - JSON may be anything
-    """Leave out the fields of a later version: hubs are renewed before cameras on poles are."""
-    if not isinstance(received, dict):
-        return received
-    return {name: value for name, value in received.items() if name in model.model_fields}
 
 
 def _no_success(answer: Answer) -> PinholeError:
@@ -241,14 +230,10 @@ def _details(answer: Answer) -> str:
 
 
 def _hub_time(answer: Answer) -> datetime | None:
-    """Return the hub's time: of a receipt to the millisecond, of CLOCK_SKEW to the second."""
+    """Return the hub's time to the millisecond, as a receipt and CLOCK_SKEW tell it."""
+    told = _json(answer).get("hub_time") or _error(answer).get("hub_time")
     try:
-        if "hub_time" in (received := _json(answer)):
-            hub_time = datetime.fromisoformat(str(received["hub_time"]))
-        elif _reason(answer) == CLOCK_SKEW:
-            hub_time = parsedate_to_datetime(answer.headers.get("Date") or "")
-        else:
-            return None
+        hub_time = datetime.fromisoformat(str(told))
     except ValueError:
         return None
     return hub_time if hub_time.tzinfo is not None else None

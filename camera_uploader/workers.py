@@ -116,6 +116,7 @@ def _keep_running(part: Part, work: Work, stopping: threading.Event) -> None:
             if not stopping.is_set():
                 part.fail("ended by itself; it should run until the camera stops")
         except Exception as error:
+            # The top of a thread: whatever it is, the camera records on and its health says so.
             if stopping.is_set():
                 return
             logger.exception("the part %s failed", part.name)

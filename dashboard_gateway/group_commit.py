@@ -22,7 +22,7 @@ from dashboard_gateway.resources import SETTINGS, WRITERS
 from dashboard_gateway.sorting import Taken
 from pinhole.contract.errors import Busy, Unprocessable
 from pinhole.runtime.health import SUPERVISOR
-from pinhole.runtime.postgres import AWAY, Pool, PostgresUnavailable
+from pinhole.runtime.postgres import AWAY, OUTAGES, Pool, PostgresUnavailable
 from pinhole.runtime.tasks import Pulse
 
 logger = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ GROUP_EVENTS: Final = 500
 _COMMITTERS: Final = 2
 _IDLE_S: Final = 1.0
 _ATTEMPTS: Final = 3
-
-"""What a PostgreSQL that is away looks like."""
 
 Waiting = tuple[Delivery, "asyncio.Future[Taken]"]
 
@@ -107,7 +105,7 @@ class GroupCommit:
         if pulse.error is not None:
             try:
                 await self._pool.execute(self.PROBE, timeout=self._timeout_s)
-            except Exception as error:  # noqa: BLE001 - said by the pulse, tried again in a second
+            except AWAY as error:
                 pulse.fail(f"nothing can be committed: {type(error).__name__}: {error}")
                 return
         pulse.beat()
@@ -139,9 +137,13 @@ class GroupCommit:
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             await self._isolate(group, error, pulse)
         except Exception as error:
-            # Most of all a lost connection. Whether it committed, nobody knows: a repeat finds out.
+            # Whatever it is, those who wait must hear of it. Most of all a lost connection: whether
+            # it committed, nobody knows, and a repeat finds out.
             problem = f"nothing was committed: {type(error).__name__}: {error}"
-            logger.warning("%s", problem, exc_info=not isinstance(error, AWAY))
+            if not isinstance(error, OUTAGES):
+                logger.exception("a commit failed")
+            elif pulse.error is None:
+                logger.warning("%s", problem)
             pulse.fail(problem)
             for _, answer in group:
                 _fail(answer, PostgresUnavailable(problem))

@@ -15,6 +15,7 @@ from typing import Final, cast
 from urllib.parse import urlsplit
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
+from pinhole.runtime import hashing
 from pinhole.runtime.kubo import (
     BlockMismatch,
     BlockMissing,
@@ -184,7 +185,7 @@ class HubGateway:
             raise KuboError(f"the hub's gateway does not answer: {error}") from error
         if answer.status != _OK:
             raise _refusal(cid, answer)
-        if not cid.matches(memoryview(answer.body)):
+        if not await hashing.matches(cid, answer.body):
             raise BlockMismatch(f"{len(answer.body)} bytes came that do not hash to {cid}")
         return answer.body
 

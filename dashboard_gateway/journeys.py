@@ -24,7 +24,7 @@ from dashboard_gateway.states import AnalysisState, BytesState
 from pinhole.contract.cid import Cid, Codec
 from pinhole.contract.detection import InferenceAnswer
 from pinhole.contract.owners import Owner
-from pinhole.runtime.postgres import Pool
+from pinhole.runtime.postgres import OUTAGES, Pool
 
 logger = logging.getLogger(__name__)
 
@@ -108,6 +108,9 @@ class Journeys:
             case asyncpg.DeadlockDetectedError():
                 # Somebody else writes the same frames (a loss, a chain); by now they have.
                 return Went(Outcome.LATER, delay_s(1))
+            case _ if isinstance(error, OUTAGES):
+                # The lane, which needs PostgreSQL itself, says so once for all.
+                return Went(Outcome.OUTAGE, delay_s(attempt + 1, longest_s=OUTAGE_LONGEST_S))
             case _:
                 # Unforeseen: it must neither end the other journeys nor be forgotten.
                 logger.error("the journey of frame %s failed", frame.frame_id, exc_info=error)

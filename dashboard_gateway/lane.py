@@ -22,6 +22,7 @@ from pgqueuer.domain.types import QueueEntrypoint
 
 from dashboard_gateway import queue
 from dashboard_gateway.backoff import delay_s
+from pinhole.runtime.postgres import AWAY, OUTAGES
 from pinhole.runtime.tasks import Pulse
 
 logger = logging.getLogger(__name__)
@@ -92,9 +93,8 @@ class _Queries(Queries):
         """
         try:
             await super().retry_job(job, delay, traceback_record)
-        except Exception:
-            # Of any kind: asyncpg has an error of its own for a connection cut at a bad moment.
-            logger.exception("job %s stays where it is", job.id)
+        except AWAY as error:
+            logger.info("job %s stays where it is: %s: %s", job.id, type(error).__name__, error)
 
 
 class Lane:
@@ -185,6 +185,10 @@ class Lane:
                 # pgqueuer would delete a cancelled job; it is only this process that ends.
                 raise RetryRequested(reason="the dispatcher stops") from None
             except Exception as error:
+                # The top of a task: of whatever kind, the job is tried again, a bounded number of
+                # times where nobody foresaw it. Of an outage the lane's own pulse tells.
+                if isinstance(error, OUTAGES):
+                    raise RetryRequested(timedelta(seconds=delay_s(job.attempts + 1))) from error
                 logger.exception("job %s (%s) failed", job.id, job.entrypoint)
                 if job.attempts >= _MOST_ATTEMPTS:
                     raise

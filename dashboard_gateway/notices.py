@@ -87,4 +87,5 @@ class Listener:
             try:
                 callback(str(payload))
             except Exception:
+                # asyncpg would log it and go on too; here the other listeners still hear of it.
                 logger.exception("a listener of %s failed", channel)

@@ -12,11 +12,13 @@ from aiohttp import web
 
 from dashboard_gateway.rendering import render
 from pinhole.contract.errors import PinholeError, Unavailable
+from pinhole.runtime.postgres import OUTAGES
 
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _FOR_PROGRAMS: Final = ("/api/", "/ipfs/", "/static/", "/healthz", "/metrics", "/live")
+_NO_DATABASE: Final = "the database does not answer; what cameras send waits with them"
 _TITLES: Final = {
     403: "Not allowed",
     404: "Nothing here",
@@ -51,7 +53,12 @@ async def page_error_middleware(request: web.Request, handler: Handler) -> web.S
             raise
         may_pass = isinstance(error, Unavailable)
         return await _page(request, error.status, error.details, may_pass=may_pass)
+    except OUTAGES:
+        if not _wants_page(request):
+            raise
+        return await _page(request, 503, _NO_DATABASE, may_pass=True)
     except Exception:
+        # The top of a request, as `error_middleware` is for programs.
         if not _wants_page(request):
             raise
         logger.exception("%s %s failed", request.method, request.path)

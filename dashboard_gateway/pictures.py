@@ -4,8 +4,6 @@ No byte leaves here that was not hashed against its CID (invariant 4). Verified 
 kept in memory under its digest; whoever removes a frame drops it from here too.
 """
 
-import asyncio
-import hashlib
 import logging
 from dataclasses import dataclass
 from typing import Final
@@ -14,24 +12,34 @@ from multidict import CIMultiDict
 
 from dashboard_gateway.caches import ByteCache, Flights
 from dashboard_gateway.hub import HubGateway
-from dashboard_gateway.media import Data, NotAnImage, picture_type
 from dashboard_gateway.trees import read_root
 from pinhole.contract.cid import Cid
 from pinhole.contract.dag_pb import BadTree
-from pinhole.contract.errors import DeadlineExceeded, PinholeError, TooLarge
+from pinhole.contract.errors import DeadlineExceeded, PinholeError, Refused, TooLarge
+from pinhole.contract.picture import Data, media_type_of
+from pinhole.runtime import hashing
 from pinhole.runtime.kubo import BlockMismatch
 
 logger = logging.getLogger(__name__)
 
 _RETRY_AFTER_S: Final = 5.0
 _ENTRY_BYTES: Final = 2048  # what the headers and the dictionary's entry take beside the bytes
-_LARGE_BYTES: Final = 2**20  # hashing more than this (0.7 ms) is left to a thread
 
 
 class Unreachable(DeadlineExceeded):
     """The frame is known and may be seen, but its bytes cannot be had now."""
 
     reason = "BYTES_UNREACHABLE"
+
+
+class NotAnImage(Refused):
+    """The bytes are held and verified, and they are no picture.
+
+    Only pictures are ever served: HTML or SVG named .jpg is neither.
+    """
+
+    reason = "NOT_AN_IMAGE"
+    status = 415
 
 
 @dataclass(frozen=True)
@@ -110,10 +118,10 @@ class Pictures:
             raise _unreachable(cid, error) from error
         except PinholeError as error:
             raise _unreachable(cid, error) from error
-        media_type = picture_type(data)
+        media_type = media_type_of(data)
         if media_type is None:
             raise NotAnImage(f"the {len(data)} bytes of {cid} are no picture and are not served")
-        picture = _picture(cid, data, media_type)
+        picture = _picture(cid, data, str(media_type))
         if self._flights.flying(cid.digest):  # not dropped meanwhile
             self._cache.put(cid.digest, picture)
         return picture
@@ -129,7 +137,7 @@ class Pictures:
                 f"the upload has {root.size_bytes} bytes, the limit is {self._tree_limit_bytes}"
             )
         data = b"".join([await self._block(leaf) for leaf in root.leaves])
-        if await _sha256(data) != wanted.sha256:
+        if await hashing.sha256(data) != wanted.sha256:
             raise BlockMismatch(f"the leaves of {wanted.cid} are not the file that was stored")
         return data
 
@@ -165,10 +173,3 @@ def picture_headers(media_type: str, etag: str, name: str) -> CIMultiDict[str]:
             "Vary": "Cookie, Authorization",
         }
     )
-
-
-async def _sha256(data: bytes) -> bytes:
-    if len(data) <= _LARGE_BYTES:
-        return hashlib.sha256(data).digest()
-    digest = await asyncio.to_thread(hashlib.sha256, data)
-    return digest.digest()

@@ -13,7 +13,7 @@ from dashboard_gateway.notices import Listener
 from dashboard_gateway.settings import DashboardSettings
 from pinhole.runtime.health import CHECKS, SUPERVISOR
 from pinhole.runtime.http import client_session
-from pinhole.runtime.postgres import Pool, create_pool, ping
+from pinhole.runtime.postgres import OUTAGES, Pool, create_pool, outage_middleware, ping
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
 
 SETTINGS = web.AppKey("settings", DashboardSettings)
@@ -31,6 +31,8 @@ _PLANNED_ONCE: Final = {"plan_cache_mode": "force_generic_plan"}
 
 def setup(app: web.Application) -> None:
     """Open these first and close them last."""
+    app.middlewares.append(outage_middleware)
+    app[SUPERVISOR].expect(*OUTAGES)
     app[LISTENER] = Listener(app[SETTINGS].postgres_dsn.get_secret_value())
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(_neighbours)

@@ -12,11 +12,10 @@ import cv2
 import numpy as np
 
 from dashboard_gateway.caches import ByteCache, Flights
-from dashboard_gateway.media import Data, NotAnImage
-from dashboard_gateway.picture_size import picture_size
-from dashboard_gateway.pictures import Picture, picture_headers
+from dashboard_gateway.pictures import NotAnImage, Picture, picture_headers
 from pinhole.contract.cid import Cid
 from pinhole.contract.errors import Busy, TooLarge, Unprocessable
+from pinhole.contract.picture import Data, NotAPicture, read_picture
 
 WIDTHS_PX: Final = (160, 320, 480, 640, 960, 1280)
 """The widths that are made; a request is rounded up, so that few versions serve all screens."""
@@ -117,15 +116,11 @@ def shrink(data: Data, media_type: str, width_px: int, max_pixels: int) -> Data:
     Raises:
         TooLarge, NotAnImage: see `Thumbnails.get`.
     """
-    size = picture_size(data, media_type)
-    if size is None:
-        raise NotAnImage(f"the header of this {media_type} cannot be read", reason="UNDECODABLE")
-    if size[0] * size[1] > max_pixels:
-        raise TooLarge(f"the picture has {size[0]} x {size[1]} pixels, the limit is {max_pixels}")
-    if size[0] <= width_px:
+    stated_px, flag = _stated_width(data, max_pixels), cv2.IMREAD_COLOR
+    if stated_px <= width_px:
         return data
-    flag = next((flag for factor, flag in _REDUCED if size[0] // factor >= width_px), None)
-    pixels = _decoded(data, flag if flag is not None else cv2.IMREAD_COLOR, media_type)
+    flag = next((flag for factor, flag in _REDUCED if stated_px // factor >= width_px), flag)
+    pixels = _decoded(data, flag, media_type)
     # EXIF may turn a picture: its decoded width can be less than the header's.
     to_px = min(width_px, pixels.shape[1])
     height_px = max(1, round(pixels.shape[0] * to_px / pixels.shape[1]))
@@ -134,6 +129,20 @@ def shrink(data: Data, media_type: str, width_px: int, max_pixels: int) -> Data:
     if not done:
         raise NotAnImage("the thumbnail cannot be encoded", reason="UNDECODABLE")
     return bytes(encoded)
+
+
+def _stated_width(data: Data, max_pixels: int) -> int:
+    # Only the header is read: a picture without its end is shown as far as it goes.
+    try:
+        stated = read_picture(data)
+    except NotAPicture as error:
+        raise NotAnImage(error.details, reason="UNDECODABLE") from error
+    if stated.width_px * stated.height_px > max_pixels:
+        raise TooLarge(
+            f"the picture has {stated.width_px} x {stated.height_px} pixels,"
+            f" the limit is {max_pixels}"
+        )
+    return stated.width_px
 
 
 def _decoded(data: Data, flag: int, media_type: str) -> np.ndarray:

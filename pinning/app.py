@@ -5,21 +5,21 @@ from collections.abc import AsyncIterator
 from typing import Final
 from urllib.parse import urlsplit
 
-import asyncpg
 from aiohttp import web
 
 from pinhole.contract.errors import Unavailable
+from pinhole.runtime import openapi
 from pinhole.runtime.health import CHECKS, SUPERVISOR
-from pinhole.runtime.http import Handler, client_session
+from pinhole.runtime.http import client_session
 from pinhole.runtime.kubo import KuboRpc
-from pinhole.runtime.postgres import PostgresUnavailable, create_pool, ping
+from pinhole.runtime.postgres import OUTAGES, create_pool, outage_middleware, ping
 from pinhole.runtime.service import new_app, supervise
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
-from pinning import api, batch, blocks, enrolment, release
+from pinning import api, batch, blocks, enrolment, metas, release
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
-from pinning.expiry import Expiry
 from pinning.fetch import Fetcher
+from pinning.file_tree import FileTree
 from pinning.hub import Hub
 from pinning.keeper import LANES, Keeper
 from pinning.keys import (
@@ -33,6 +33,7 @@ from pinning.keys import (
     POOL,
     PRESSURE,
     SETTINGS,
+    STORES,
     UPLOADS,
 )
 from pinning.networks import AllowedNetworks
@@ -43,26 +44,20 @@ from pinning.reconciling import routes as reconciling_routes
 from pinning.reconciling.mender import Mender
 from pinning.reconciling.reconciler import Reconciler
 from pinning.release import Releaser
+from pinning.retention import api as retention_api
+from pinning.retention.expiry import Expiry
 from pinning.schedule import RetryPolicy
-from pinning.settings import PinningSettings
+from pinning.settings import PinningSettings, StoreKind
+from pinning.stores import KuboStore, Stores, TreeStore
+from pinning.unclaiming import Unclaiming
 from pinning.worker import Worker
 
-_POSTGRES: Final = {
+POSTGRES: Final = {
     # PostgreSQL plans `unnest($1)` anew each time, for it guesses that the next array is of another
     # length: 0.35 ms of the 1.4 ms that keeping one frame spent in SQL.
     "plan_cache_mode": "force_generic_plan",
     "application_name": "pinning",
 }
-# Away, full, or giving way to another transaction: all pass.
-_OUTAGES: Final = (
-    OSError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # see pinhole.runtime.postgres.AWAY
-    asyncpg.PostgresConnectionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.TransactionRollbackError,
-)
 # A batch may wait for a Kubo call and its one-by-one repetition; twice that is a stall.
 _STALL_CALLS: Final = 8
 
@@ -70,23 +65,24 @@ _STALL_CALLS: Final = 8
 def make_app(settings: PinningSettings) -> web.Application:
     """Return the service; nothing is opened before it starts."""
     app = new_app("pinning", client_max_size=settings.max_upload_bytes)
-    app.middlewares.append(_translate_outages)
+    app.middlewares.append(outage_middleware)
     app[SETTINGS] = settings
-    # The batch route comes before `/pins/{requestid}`, which would take its name for an id.
-    for module in (batch, api, blocks, enrolment, reconciling_routes):
+    # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
+    for module in (batch, metas, api, blocks, enrolment, reconciling_routes, retention_api):
         module.add_routes(app)
-    app.cleanup_ctx.extend([_database, _networks, _hub, _pinning, supervise])
+    openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
+    app.cleanup_ctx.extend([_places, _database, _networks, _hub, _pinning, supervise])
     return app
 
 
-@web.middleware
-async def _translate_outages(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Tell callers that PostgreSQL is in trouble with a 503: they keep what they have."""
-    try:
-        return await handler(request)
-    except _OUTAGES as error:
-        problem = f"PostgreSQL does not do its part: {type(error).__name__}: {error}"
-        raise PostgresUnavailable(problem) from error
+async def _places(app: web.Application) -> AsyncIterator[None]:
+    """Refuse to start where pushed bytes have no place to go; nothing is open yet."""
+    settings = app[SETTINGS]
+    tree = _file_tree(settings)
+    problem = await asyncio.to_thread(tree.problem) if tree is not None else None
+    if problem is not None and settings.store is StoreKind.TREE:
+        raise Unavailable(f"PINNING_TREE_DIR: {problem}")
+    yield
 
 
 async def _database(app: web.Application) -> AsyncIterator[None]:
@@ -94,9 +90,10 @@ async def _database(app: web.Application) -> AsyncIterator[None]:
     pool = await create_pool(
         settings.postgres_dsn.get_secret_value(),
         max_size=settings.postgres_connections,
-        server_settings=_POSTGRES,
+        server_settings=POSTGRES,
     )
     app[POOL] = pool
+    app[SUPERVISOR].expect(*OUTAGES)
     app[TOKENS] = PostgresTokens(pool)
     app[ORIGINS] = Origins(pool)
     app[CHECKS]["postgres"] = lambda: ping(pool)
@@ -155,11 +152,31 @@ async def _pinning(app: web.Application) -> AsyncIterator[None]:
             pool, hub, fetcher, keeper, pressure, at_once=settings.fetches, policy=policy
         )
         app[KEEPER], app[ATTEMPTS] = keeper, attempts
+        app[STORES] = _stores(app)
         app[PINS] = Pins(pool, attempts, lease=settings.lease)
         app[UPLOADS] = asyncio.Semaphore(settings.fetches)
         _start(app)
         yield
         await attempts.stop()
+
+
+def _stores(app: web.Application) -> Stores:
+    """Return the places for pushed bytes."""
+    settings, pool, kept_for = app[SETTINGS], app[POOL], app[SETTINGS].unclaimed_for
+    kubo = KuboStore(app[HUB], app[KEEPER], kept_for=kept_for, timeout_s=settings.kubo_timeout_s)
+    tree = _file_tree(settings)
+    if tree is not None:
+        app[CHECKS]["tree"] = lambda: asyncio.to_thread(tree.problem)
+    return Stores(
+        pool,
+        kubo,
+        TreeStore(pool, tree, kept_for=kept_for) if tree is not None else None,
+        into_tree=settings.store is StoreKind.TREE,
+    )
+
+
+def _file_tree(settings: PinningSettings) -> FileTree | None:
+    return FileTree(settings.tree_dir) if settings.tree_dir is not None else None
 
 
 def _start(app: web.Application) -> None:
@@ -171,13 +188,16 @@ def _start(app: web.Application) -> None:
     worker = Worker(pool, hub, app[ATTEMPTS], lease=settings.lease)
     supervisor.start("worker", worker.run, stalls_after_s=30)
     supervisor.start(
-        "expiry", Expiry(pool, every_s=settings.expire_every_s).run, stalls_after_s=600
+        "unclaimed", Unclaiming(pool, every_s=settings.expire_every_s).run, stalls_after_s=600
     )
     supervisor.start("pressure", app[PRESSURE].run, stalls_after_s=120)
     mender = Mender(pool, hub, app[FETCHER], app[KEEPER])
     reconciler = Reconciler(pool, hub, mender, settings.nightly)
     # Comparing a million blocks is one statement of some seconds.
     supervisor.start("reconciler", reconciler.run, stalls_after_s=1800)
-    releaser = Releaser(pool, hub, every_s=settings.release_every_s)
+    releaser = Releaser(pool, hub, tree=_file_tree(settings), every_s=settings.release_every_s)
     for number in range(1, release.LANES + 1):
         supervisor.start(f"releaser-{number}", releaser.run_lane, stalls_after_s=stalls_after_s)
+    expiry = Expiry(pool, settings.caution, every_s=settings.policies_every_s)
+    # A round over ten million pins takes half a minute.
+    supervisor.start("expiry", expiry.run, stalls_after_s=settings.policies_every_s + 300)

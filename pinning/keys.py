@@ -14,6 +14,7 @@ from pinning.origins import Origins
 from pinning.pins import Pins
 from pinning.pressure import Pressure
 from pinning.settings import PinningSettings
+from pinning.stores import Stores
 
 SETTINGS: web.AppKey[PinningSettings] = web.AppKey("settings", PinningSettings)
 POOL: web.AppKey[Pool] = web.AppKey("pool", Pool)
@@ -23,6 +24,7 @@ ORIGINS: web.AppKey[Origins] = web.AppKey("origins", Origins)
 FETCHER: web.AppKey[Fetcher] = web.AppKey("fetcher", Fetcher)
 KEEPER: web.AppKey[Keeper] = web.AppKey("keeper", Keeper)
 ATTEMPTS: web.AppKey[Attempts] = web.AppKey("attempts", Attempts)
+STORES: web.AppKey[Stores] = web.AppKey("stores", Stores)
 PINS: web.AppKey[Pins] = web.AppKey("pins", Pins)
 PRESSURE: web.AppKey[Pressure] = web.AppKey("pressure", Pressure)
 UPLOADS: web.AppKey[asyncio.Semaphore] = web.AppKey("uploads", asyncio.Semaphore)

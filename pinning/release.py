@@ -13,10 +13,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from pinhole.contract.cid import Cid
-from pinhole.contract.errors import PinholeError
+from pinhole.contract.errors import PinholeError, Unavailable
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tasks import Pulse
 from pinning import departures
+from pinning.file_tree import FileTree
 from pinning.hub import Hub
 from pinning.locks import lock
 from pinning.metrics import RELEASED
@@ -34,9 +35,12 @@ _TRIES: Final = 5
 class Releaser:
     """Removes what is `releasing`: unpin, remove, forget; again from the start if interrupted."""
 
-    def __init__(self, pool: Pool, hub: Hub, *, every_s: float = 0.5) -> None:
+    def __init__(
+        self, pool: Pool, hub: Hub, *, tree: FileTree | None = None, every_s: float = 0.5
+    ) -> None:
         self._pool = pool
         self._hub = hub
+        self._tree = tree
         self._every_s = every_s
         self._pace = Pace()
 
@@ -74,6 +78,7 @@ class Releaser:
                 if going:
                     await self._unpin(going)
                     await self._hub.remove(going)
+                    await self._remove_files(going)
                     await departures.forget(connection, going)
                     RELEASED.inc(len(going))
                     return len(going)
@@ -90,6 +95,7 @@ class Releaser:
             if going:
                 await self._hub.unpin(going)
                 await self._hub.remove(blocks)
+                await self._remove_files(going)
                 await departures.forget(connection, going)
         RELEASED.inc(len(going))
         return len(going)
@@ -101,3 +107,21 @@ class Releaser:
             await self._hub.unpin(some)
             self._pace.took(len(some), time.perf_counter() - started)
             first += len(some)
+
+    async def _remove_files(self, cids: Sequence[Cid]) -> None:
+        """Remove what lies in the file tree too, or lay there before it came to Kubo."""
+        if self._tree is None:
+            return
+        if problem := self._tree.problem():
+            # A disk that is away would come back with what should be gone.
+            raise Unavailable(problem, reason="TREE_UNAVAILABLE")
+        try:
+            await asyncio.to_thread(_remove_all, self._tree, cids)
+        except OSError as error:
+            problem = f"the file tree does not let go of {error.filename}: {error.strerror}"
+            raise Unavailable(problem, reason="TREE_UNAVAILABLE") from error
+
+
+def _remove_all(tree: FileTree, cids: Sequence[Cid]) -> None:
+    for cid in cids:
+        tree.remove(cid)

@@ -2,18 +2,29 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import NoDecode
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES
 from pinhole.runtime.settings import ServiceSettings, service_config
 from pinning.reconciling.nightly import Nightly
+from pinning.retention.dry_runs import Caution
 from pinning.room import Limits
 
 Network = IPv4Network | IPv6Network
+
+
+class StoreKind(StrEnum):
+    """Where pushed bytes are stored."""
+
+    KUBO = "kubo"
+    TREE = "tree"
+
 
 # Loopback, RFC 1918 and RFC 4193: where VPNs live. Link-local is left out (cloud metadata).
 PRIVATE_NETWORKS: Final = "127.0.0.0/8,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,::1/128,fc00::/7"
@@ -60,6 +71,16 @@ class PinningSettings(ServiceSettings):
     delegates: Words = Field(
         default=(),
         description="Multiaddresses of the hub told to clients; asked of Kubo where empty.",
+    )
+    store: StoreKind = Field(
+        default=StoreKind.KUBO,
+        description="Where pushed bytes go: `kubo`, or `tree`, files in the layout of existing"
+        " stores (`{h0:2}/{h2:4}/{hash}.jpg`).",
+    )
+    tree_dir: Path | None = Field(
+        default=None,
+        validate_default=True,
+        description="Root of that file tree; also to read and clear it after a move to `kubo`.",
     )
     max_upload_bytes: int = Field(
         default=5_000_000, ge=1, le=2**30, description="Largest body of POST /api/v1/blocks, bytes."
@@ -135,6 +156,31 @@ class PinningSettings(ServiceSettings):
     orphan_grace_hours: float = Field(
         default=1, ge=0, description="Hours that an orphan has to be known before it is removed."
     )
+    policies_every_s: float = Field(
+        default=600, gt=0, le=86_400, description="Seconds between looks for what is over."
+    )
+    policy_most_share: float = Field(
+        default=0.2,
+        gt=0,
+        le=1,
+        description="Share of what is held, in pins or bytes, that one policy may remove without"
+        " being confirmed by name.",
+    )
+    dry_run_tolerance: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Share by which counts may differ between a dry run and its application.",
+    )
+    dry_run_hours: float = Field(
+        default=24, gt=0, le=720, description="Hours that a dry run may be applied."
+    )
+    plausible_age_days: int = Field(
+        default=30,
+        ge=1,
+        le=36_500,
+        description="Captures that claim to be older when they come are aged by their arrival.",
+    )
     max_attempts: int = Field(
         default=10, ge=1, le=100, description="Attempts before a pin is `failed`."
     )
@@ -147,6 +193,13 @@ class PinningSettings(ServiceSettings):
     max_wait_s: float = Field(
         default=60, ge=0, le=600, description="Largest `wait_s` of POST /pins/batch, seconds."
     )
+
+    @field_validator("tree_dir")
+    @classmethod
+    def _is_named_for_a_tree(cls, tree_dir: Path | None, info: ValidationInfo) -> Path | None:
+        if tree_dir is None and info.data.get("store") is StoreKind.TREE:
+            raise ValueError("has to say where the file tree is, for PINNING_STORE=tree")
+        return tree_dir
 
     @property
     def lease(self) -> timedelta:
@@ -168,6 +221,16 @@ class PinningSettings(ServiceSettings):
             max_share=self.reconcile_max_share,
             sample_blocks=self.reconcile_sample_blocks,
             orphan_grace=timedelta(hours=self.orphan_grace_hours),
+        )
+
+    @property
+    def caution(self) -> Caution:
+        """What keeps policies from removing more than was meant."""
+        return Caution(
+            most_share=self.policy_most_share,
+            tolerance=self.dry_run_tolerance,
+            valid_for=timedelta(hours=self.dry_run_hours),
+            plausible_days=self.plausible_age_days,
         )
 
     @property

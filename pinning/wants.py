@@ -25,6 +25,7 @@ class Source(StrEnum):
     ORIGIN = "origin"
     PUSH = "push"
     BITSWAP = "bitswap"
+    IMPORT = "import"
 
 
 class Reason(StrEnum):

@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 from pinhole.contract.errors import TooLarge
-from yolo_fetcher.header import Header, MediaType, NotAPicture, read_header
+from pinhole.contract.picture import MediaType, NotAPicture, Picture
+from yolo_fetcher.header import read_header
 from yolo_fetcher.letterbox import Pixels, Placement, fit_ratio, letterbox
 
 # JPEG decodes straight to a half, quarter or eighth of its size, skipping most of the inverse
@@ -44,7 +45,7 @@ class Prepared:
     placement: Placement
 
 
-def check(data: bytes, limits: Limits) -> Header:
+def check(data: bytes, limits: Limits) -> Picture:
     """Return the picture's header if its bytes and pixels are within `limits`.
 
     Raises:
@@ -83,7 +84,7 @@ def full(data: bytes, limits: Limits) -> Pixels:
     return _decode(data, 1)
 
 
-def _reduction(header: Header, input_hw: tuple[int, int]) -> int:
+def _reduction(header: Picture, input_hw: tuple[int, int]) -> int:
     """Return the largest reduction that still leaves at least the pixels the model will see."""
     if header.media_type is not MediaType.JPEG:
         return 1  # OpenCV decodes the others whole and shrinks them afterwards

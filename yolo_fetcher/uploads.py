@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiohttp import BodyPartReader, web
-from aiohttp.http import HttpProcessingError
 from pydantic import ValidationError
 
 from pinhole.contract.detection import InferenceOptions
 from pinhole.contract.errors import TooLarge, Unprocessable
+from pinhole.runtime.http import CUT_OFF
 
 _PICTURE_FIELDS: Final = frozenset(("image", "file"))
 _MAX_FIELD_BYTES: Final = 4096
@@ -79,7 +79,7 @@ async def read_form(request: web.Request, limit_bytes: int) -> Upload:
                 data = await _read_part(part, limit_bytes)
             else:
                 raise Unprocessable("the form has more than one picture")
-    except (ValueError, HttpProcessingError) as error:
+    except (ValueError, *CUT_OFF) as error:
         raise Unprocessable(f"the form cannot be read: {error}") from error
     if data is None:
         raise Unprocessable("the form has no part called 'image'")

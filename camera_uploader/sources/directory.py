@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from camera_uploader import picture
+from camera_uploader.developing import Unusable, inspect
 from camera_uploader.frame import FileShot, Mark, Refusal, RefusalReason, printable
 from camera_uploader.settings import AfterTaking, FileTime
 from camera_uploader.sources.files import REFUSED, TAKEN, Folder, SeenFile, Unreadable
@@ -170,8 +170,7 @@ class DirectorySource:
             return self._refusal(seen, version, RefusalReason.UNREADABLE, error.details)
         if data is None:
             return None
-        shown = picture.read(data)
-        if not in_doubt and (shown is None or not shown.complete):
+        if not in_doubt and not _is_picture(data):
             candidate.doubtful = True
             return None
         self._give(seen.item)
@@ -212,3 +211,11 @@ class DirectorySource:
         except Unavailable as error:
             # It was moved, and the memory of it remains: harmless.
             logger.warning("%s: %s", printable(mark.item), error.details)
+
+
+def _is_picture(data: bytes) -> bool:
+    try:
+        inspect(data)
+    except Unusable:
+        return False
+    return True

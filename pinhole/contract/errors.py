@@ -1,8 +1,11 @@
 """Errors by what the caller can do: correct the request, or try it again."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
+
+from pinhole.contract.message import Instant
 
 
 class PinholeError(Exception):
@@ -10,6 +13,8 @@ class PinholeError(Exception):
 
     reason: str = "INTERNAL"
     status: ClassVar[int] = 500
+    hub_time: datetime | None = None
+    """What CLOCK_SKEW tells its sender; every other error has none."""
 
     def __init__(self, details: str, *, reason: str | None = None) -> None:
         super().__init__(details)
@@ -102,12 +107,13 @@ class DeadlineExceeded(Unavailable):
 
 
 class ErrorDetail(BaseModel):
-    """The two fields of every error body."""
+    """The two fields of every error body, and the hub's time where CLOCK_SKEW tells it."""
 
     model_config = ConfigDict(frozen=True)
 
     reason: str
     details: str
+    hub_time: Instant | None = None
 
 
 class ErrorBody(BaseModel):
@@ -120,4 +126,10 @@ class ErrorBody(BaseModel):
     @classmethod
     def of(cls, error: PinholeError) -> "ErrorBody":
         """Return the body for `error`."""
-        return cls(error=ErrorDetail(reason=error.reason, details=error.details))
+        return cls(
+            error=ErrorDetail(reason=error.reason, details=error.details, hub_time=error.hub_time)
+        )
+
+    def wire(self) -> bytes:
+        """Return the JSON that is sent: no absent fields, no spaces."""
+        return self.model_dump_json(exclude_none=True).encode()

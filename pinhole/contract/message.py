@@ -33,3 +33,12 @@ class Message(BaseModel):
     def wire(self) -> bytes:
         """Return the JSON that is sent: no absent fields, no spaces."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+class Reply(Message):
+    """What a hub answers a camera: fields of a later version are passed over, not refused.
+
+    Hubs are renewed before cameras on poles are.
+    """
+
+    model_config = ConfigDict(extra="ignore")

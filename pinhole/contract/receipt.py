@@ -6,12 +6,12 @@ from pydantic import Field
 
 from pinhole.contract.cid import Cid
 from pinhole.contract.event import Seq
-from pinhole.contract.message import Instant, Message
+from pinhole.contract.message import Instant, Reply
 
 MAX_WANTED = 500
 
 
-class Rejected(Message):
+class Rejected(Reply):
     """One event of a batch that was not kept; its sender keeps it visible and never resends it."""
 
     index: int = Field(ge=0)
@@ -19,7 +19,7 @@ class Rejected(Message):
     details: str
 
 
-class Wanted(Message):
+class Wanted(Reply):
     """Bytes that the hub could not get: the camera keeps them and pushes them."""
 
     stream: UUID | None = None
@@ -27,7 +27,7 @@ class Wanted(Message):
     cid: Cid
 
 
-class Receipt(Message):
+class Receipt(Reply):
     """The answer to a webhook: 202 where at least one event was good, 422 where none was."""
 
     accepted: int = Field(ge=0)

@@ -1,5 +1,6 @@
 """What every HTTP service shares: errors as bodies, bounded reading, JSON in and out."""
 
+import asyncio
 import logging
 import math
 import time
@@ -9,6 +10,7 @@ from typing import Final, TypeVar
 
 import aiohttp
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from prometheus_client import Histogram
 from pydantic import BaseModel, ValidationError
 
@@ -16,6 +18,7 @@ from pinhole.contract.errors import (
     ErrorBody,
     ErrorDetail,
     PinholeError,
+    Refused,
     TooLarge,
     Unavailable,
     Unprocessable,
@@ -46,7 +49,7 @@ def error_response(error: PinholeError) -> web.Response:
     if error.status == 401:  # noqa: PLR2004 - the status itself
         headers["WWW-Authenticate"] = 'Bearer realm="pinhole"'
     return web.Response(
-        body=ErrorBody.of(error).model_dump_json().encode(),
+        body=ErrorBody.of(error).wire(),
         status=error.status,
         headers=headers,
         content_type="application/json",
@@ -70,11 +73,12 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             raise
         reason = _REASONS.get(error.status, "HTTP_ERROR")
         detail = ErrorDetail(reason=reason, details=f"{request.method} {request.path}: {error}")
-        error.text = ErrorBody(error=detail).model_dump_json()
+        error.text = ErrorBody(error=detail).wire().decode()
         error.content_type = "application/json"
         error.headers.update(_NO_STORE)
         raise
     except Exception:
+        # The top of a request: whatever it is, the caller gets the contract's body.
         logger.exception("%s %s failed", request.method, request.path)
         return error_response(PinholeError("something went wrong here; it was logged"))
     else:
@@ -86,17 +90,41 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         _seconds_of(service, route, status).observe(time.perf_counter() - started)
 
 
+CUT_OFF: Final = (
+    asyncio.IncompleteReadError,
+    ConnectionError,
+    aiohttp.ClientPayloadError,
+    web.RequestPayloadError,
+    HttpProcessingError,
+)
+"""What aiohttp raises where a body ends early, or is not encoded as its headers say."""
+
+
+class BodyCutOff(Refused):
+    """The body ended before its end; whoever sent it is gone, or speaks no HTTP."""
+
+    reason = "BODY_CUT_OFF"
+
+
 async def read_limited(request: web.Request, limit_bytes: int) -> bytes:
     """Return the body of a request; nothing beyond the limit is read.
 
     Raises:
         TooLarge: Content-Length or the body itself exceeds `limit_bytes`.
+        BodyCutOff: less came than was announced.
     """
     announced = request.content_length
     if announced is not None and announced > limit_bytes:
         raise TooLarge(f"the body has {announced} bytes, the limit is {limit_bytes}")
-    if announced is not None:
-        return await request.content.readexactly(announced) if announced else b""
+    try:
+        if announced is not None:
+            return await request.content.readexactly(announced) if announced else b""
+        return await _read_chunks(request, limit_bytes)
+    except CUT_OFF as error:
+        raise BodyCutOff(f"the body ended early: {error}") from error
+
+
+async def _read_chunks(request: web.Request, limit_bytes: int) -> bytes:
     body = bytearray()
     async for chunk in request.content.iter_chunked(65536):
         body += chunk

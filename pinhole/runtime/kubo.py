@@ -5,8 +5,8 @@ or, after a 200, in an `X-Stream-Error` trailer.
 """
 
 import asyncio
-import io
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -16,6 +16,7 @@ import aiohttp
 
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid, InvalidCid
 from pinhole.contract.errors import DeadlineExceeded, NotFound, Refused, TooLarge, Unavailable
+from pinhole.runtime import hashing
 
 NOT_PINNED: Final = "not pinned"
 _LONGEST_LINE_BYTES: Final = 65_536
@@ -28,6 +29,14 @@ TREE_SETTINGS: Final = {
     "chunker": f"size-{MAX_BLOCK_BYTES}",
     "hash": "sha2-256",
 }
+# 32 random characters a process: no picture holds them but by a chance of 2 to the 128.
+_BOUNDARY: Final = secrets.token_hex(16)
+_FORM_HEAD: Final = (
+    f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n'
+    "Content-Type: application/octet-stream\r\n\r\n"
+).encode()
+_FORM_BETWEEN: Final = b"\r\n"
+_FORM_END: Final = f"--{_BOUNDARY}--\r\n".encode()
 
 
 class KuboError(Unavailable):
@@ -110,10 +119,22 @@ class KuboRpc:
 
     async def block_put(self, data: bytes, *, timeout_s: float = 10) -> Cid:
         """Store `data` as one raw block, unpinned, and return its CID."""
-        form = _form(data)
+        (cid,) = await self.block_put_many([data], timeout_s=timeout_s)
+        return cid
+
+    async def block_put_many(self, blocks: Sequence[bytes], *, timeout_s: float = 10) -> list[Cid]:
+        """Store raw blocks, unpinned, in one request; return their CIDs in order.
+
+        Kubo stores one after the other. 32 blocks of 100 KB in one request took 0.20 ms of the
+        caller's processor each, in a request each 0.55 ms. If it fails, some may be stored.
+        """
         query = {"cid-codec": "raw", "mhtype": "sha2-256", "pin": "false"}
-        answer = await self._call("block/put", query, data=form, timeout_s=timeout_s)
-        return Cid.parse(answer["Key"])
+        request = self._request("block/put", query, timeout_s=timeout_s, files=blocks)
+        async with request as response:
+            lines = (await _read_body(response, 2**20)).splitlines()
+        if len(lines) != len(blocks):
+            raise KuboError(f"block/put answered for {len(lines)} of {len(blocks)} blocks")
+        return [Cid.parse(json.loads(line)["Key"]) for line in lines]
 
     async def block_get(
         self,
@@ -132,7 +153,7 @@ class KuboRpc:
         query = {"arg": str(cid), "offline": "true" if offline else "false"}
         async with self._request("block/get", query, timeout_s=timeout_s) as response:
             data = await _read_body(response, limit_bytes)
-        return _verified(cid, data)
+        return await _verified(cid, data)
 
     async def block_stat(self, cid: Cid, *, timeout_s: float = 5) -> int | None:
         """Return the block's size in bytes where this node itself holds it, else None."""
@@ -210,10 +231,9 @@ class KuboRpc:
 
         With `only_hash` nothing is stored: the root is known before anything is locked by it.
         """
-        form = _form(data)
         query = {**TREE_SETTINGS, "pin": "false", "quieter": "true", "progress": "false"}
         query["only-hash"] = "true" if only_hash else "false"
-        answer = await self._call("add", query, data=form, timeout_s=timeout_s)
+        answer = await self._call("add", query, files=[data], timeout_s=timeout_s)
         return Cid.parse(answer["Hash"])
 
     async def swarm_connect(self, address: str, *, timeout_s: float = 5) -> None:
@@ -254,9 +274,9 @@ class KuboRpc:
         query: dict[str, str] | Iterable[tuple[str, str]],
         *,
         timeout_s: float,
-        data: aiohttp.FormData | None = None,
+        files: Sequence[bytes] = (),
     ) -> Any:  # noqa: ANN401 - Kubo's JSON
-        async with self._request(path, query, timeout_s=timeout_s, data=data) as response:
+        async with self._request(path, query, timeout_s=timeout_s, files=files) as response:
             body = await _read_body(response, 2**24)
         try:
             return json.loads(body) if body.strip() else {}
@@ -270,24 +290,36 @@ class KuboRpc:
         query: dict[str, str] | Iterable[tuple[str, str]],
         *,
         timeout_s: float,
-        data: aiohttp.FormData | None = None,
+        files: Sequence[bytes] = (),
     ) -> "_Call":
         params = list(query.items()) if isinstance(query, dict) else list(query)
+        form = _form_headers(files) if files else {}
         pending = self._session.post(
             self._url + path,
             params=params,
-            data=data,
-            headers=self._headers,
+            data=_form(files) if files else None,
+            headers={**self._headers, **form},
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         )
         return _Call(path, pending)
 
 
-def _form(data: bytes) -> aiohttp.FormData:
-    form = aiohttp.FormData()
-    # A stream: aiohttp refuses (warns about) bodies of more than 1 MiB given as bytes.
-    form.add_field("file", io.BytesIO(data), filename="f", content_type="application/octet-stream")
-    return form
+def _form_headers(files: Sequence[bytes]) -> dict[str, str]:
+    around_bytes = len(_FORM_HEAD) + len(_FORM_BETWEEN)
+    length = sum(around_bytes + len(file) for file in files) + len(_FORM_END)
+    return {
+        "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
+        "Content-Length": str(length),
+    }
+
+
+async def _form(files: Sequence[bytes]) -> AsyncIterator[bytes]:
+    """Yield a form of files. aiohttp's own costs 1.4 ms of processor for 200 KB, this 0.9."""
+    for file in files:
+        yield _FORM_HEAD
+        yield file
+        yield _FORM_BETWEEN
+    yield _FORM_END
 
 
 class _Call:
@@ -331,8 +363,8 @@ def _message(text: str) -> str:
         return text.strip()
 
 
-def _verified(cid: Cid, data: bytes) -> bytes:
-    if not cid.matches(data):
+async def _verified(cid: Cid, data: bytes) -> bytes:
+    if not await hashing.matches(cid, data):
         raise BlockMismatch(f"{len(data)} bytes came that do not hash to {cid}")
     return data
 
@@ -376,7 +408,7 @@ class TrustlessGateway:
             raise KuboTimeout(f"the gateway sent no whole answer in {timeout_s:g} s") from error
         except aiohttp.ClientError as error:
             raise KuboError(f"the gateway broke off: {type(error).__name__}: {error}") from error
-        return _verified(cid, data)
+        return await _verified(cid, data)
 
     @staticmethod
     def _refusal(cid: Cid, status: int, text: str) -> BlockMissing | KuboError:

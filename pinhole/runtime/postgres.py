@@ -1,12 +1,15 @@
 """PostgreSQL: one asyncpg pool per process."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import asyncpg
+from aiohttp import web
 
 from pinhole.contract.errors import Unavailable
+from pinhole.runtime.http import Handler
 
 if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
@@ -18,6 +21,8 @@ else:
     Pool = asyncpg.Pool
     Connection = asyncpg.Connection
 
+# The pool tells of each connection it cannot make, with a traceback; those who need one say so.
+logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 AWAY: Final = (
     OSError,
@@ -29,11 +34,36 @@ AWAY: Final = (
 )
 """What asyncpg raises where PostgreSQL is away or refuses. TimeoutError is an OSError."""
 
+OUTAGES: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # see AWAY
+    asyncpg.PostgresConnectionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # the database takes no connections
+    asyncpg.TransactionRollbackError,
+)
+"""Those of `AWAY` that pass by themselves: away, full, or giving way to another transaction.
+
+The others (a table that is not there, a value that does not fit) are faults of ours.
+"""
+
 
 class PostgresUnavailable(Unavailable):
     """PostgreSQL does not answer."""
 
     reason = "DATABASE_UNAVAILABLE"
+
+
+@web.middleware
+async def outage_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Tell callers that PostgreSQL is in trouble with a 503: they keep what they have."""
+    try:
+        return await handler(request)
+    except OUTAGES as error:
+        problem = f"PostgreSQL does not do its part: {type(error).__name__}: {error}"
+        raise PostgresUnavailable(problem) from error
 
 
 async def _set_codecs(connection: Connection) -> None:

@@ -10,6 +10,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from pinhole.contract.errors import Unavailable
+
 logger = logging.getLogger(__name__)
 
 RESTART_DELAY_S = 1.0
@@ -31,7 +33,9 @@ class Pulse:
     def beat(self) -> None:
         """Say that the activity is alive."""
         self.last_beat = time.monotonic()
-        self.error = None
+        if self.error is not None:
+            logger.info("%s is well again", self.name)
+            self.error = None
 
     def fail(self, error: str) -> None:
         """Say that the activity cannot do its work at present; the next beat clears it."""
@@ -58,6 +62,11 @@ class Supervisor:
     def __init__(self) -> None:
         self.pulses: dict[str, Pulse] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._expected: tuple[type[Exception], ...] = (Unavailable,)
+
+    def expect(self, *errors: type[Exception]) -> None:
+        """Say which errors are outages: a line at each change, not a traceback each second."""
+        self._expected += errors
 
     def pulse(self, name: str, *, stalls_after_s: float) -> Pulse:
         """Return a pulse that the health check watches, for work that is not a task of ours."""
@@ -92,7 +101,12 @@ class Supervisor:
                 await work(pulse)
                 pulse.fail("ended by itself; it should run until the service stops")
             except Exception as error:
-                logger.exception("background task %s failed", pulse.name)
-                pulse.fail(f"{type(error).__name__}: {error}")
+                # The top of a task: whatever it is, the task is started again, and health is red.
+                problem = f"{type(error).__name__}: {error}"
+                if not isinstance(error, self._expected):
+                    logger.exception("background task %s failed", pulse.name)
+                elif pulse.error is None:
+                    logger.warning("%s waits: %s", pulse.name, problem)
+                pulse.fail(problem)
             pulse.restarts += 1
             await asyncio.sleep(RESTART_DELAY_S)

@@ -4,7 +4,7 @@ Source: Kubo's docs/config.md (v0.43.0); the choices and their measurements are 
 docs/decisions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -210,3 +210,16 @@ def laid_over(config: Section, overlay: Mapping[str, Any]) -> Section:
         else:
             merged[key] = value
     return merged
+
+
+def leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting by its dotted name, with its value.
+
+    API.Authorizations are one setting: a name that is no longer in them ends.
+    """
+    for key, value in section.items():
+        name = f"{above}{key}"
+        if isinstance(value, dict) and value and name != "API.Authorizations":
+            yield from leaves(value, f"{name}.")
+        else:
+            yield name, value

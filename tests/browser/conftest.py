@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,10 +17,15 @@ from tests.dashboard_gateway.showing.conftest import (
     showing,
     start_showing,
 )
-from tests.support.gallery import Gallery
+from tests.support.gallery import Gallery, Shown, seen
 
 __all__ = ["StartDashboard", "gallery", "showing", "start_showing"]
 
+BUS = [
+    seen("bus", 0.94, 14, 230, 806, 740, class_id=5),
+    seen("person", 0.89, 50, 398, 245, 904),
+    seen("person", 0.87, 222, 407, 345, 858),
+]
 OpenPage = Callable[..., Awaitable[Page]]
 # Root may not use Chromium's sandbox; the browser talks to this machine only.
 _ARGUMENTS = (
@@ -67,6 +73,26 @@ async def open_page(browser: Browser, showing: Client, gallery: Gallery) -> Asyn
 
     yield open_
     assert not problems
+
+
+@pytest.fixture
+async def frames(gallery: Gallery, photo: bytes) -> list[Shown]:
+    """Give five frames of two cameras, the newest first."""
+    gate = await gallery.add_camera("gate-a", title="Gate A")
+    yard = await gallery.add_camera("yard", site="south")
+    added = []
+    for number in reversed(range(5)):
+        camera = gate if number % 2 == 0 else yard
+        found = BUS if number != 4 else []
+        age = timedelta(minutes=number)
+        data = photo + b"%d" % number  # bytes after the picture's end are part of its hash
+        added.append(await gallery.add_frame(camera, data, age=age, detections=found, seq=9))
+    return added[::-1]
+
+
+async def boxes_shown(page: Page, inside: str) -> int:
+    """Return how many boxes can be seen in an element."""
+    return await page.locator(f"{inside} .box .line:visible").count()
 
 
 def _errors(said: ConsoleMessage) -> list[str]:

@@ -99,3 +99,16 @@ def get_json(url: str) -> tuple[int, Any]:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
+
+
+def status_of(camera: Camera) -> dict[str, Any]:
+    """Return what a camera tells of itself on its health port."""
+    code, status = get_json(f"http://127.0.0.1:{camera.health_port}/status")
+    assert code == 200
+    assert isinstance(status, dict)
+    return status
+
+
+def put_on_node(edge: Edge, data: bytes) -> None:
+    """Have the camera's node hold and pin a block that no event names."""
+    edge.node.pin(edge.node.put(data))

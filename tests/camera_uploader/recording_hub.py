@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import UUID
@@ -49,7 +48,7 @@ class Scripted:
     def error(cls, status: int, reason: str, **headers: str) -> "Scripted":
         """Return an error as every service of Pinhole says it."""
         error = PinholeError("said by the test", reason=reason)
-        return cls(status, ErrorBody.of(error).model_dump_json().encode(), dict(headers))
+        return cls(status, ErrorBody.of(error).wire(), dict(headers))
 
 
 @dataclass
@@ -222,7 +221,7 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = self._work(headers, body)
         except PinholeError as error:
             hub.refusals.append(error.reason)
-            self._answer(error.status, ErrorBody.of(error).model_dump_json().encode(), {})
+            self._answer(error.status, ErrorBody.of(error).wire(), {})
             return
         if hub.drops_answers > 0:
             hub.drops_answers -= 1
@@ -240,7 +239,6 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response_only(status)
-        self.send_header("Date", format_datetime(self.hub.now, usegmt=True))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         for name, value in headers.items():

@@ -13,6 +13,12 @@ from camera_uploader.settings import Oversize
 from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
 from tests.camera_uploader.pictures import encoded, jpeg, pixels, static
 
+# Whole, and wider than an event can say: 70,000 pixels.
+_WIDE_WEBP = (
+    b"RIFF\x16\x00\x00\x00WEBPVP8X\x0a\x00\x00\x00\x00\x00\x00\x00"
+    + (69_999).to_bytes(3, "little")
+    + (99).to_bytes(3, "little")
+)
 _AT = datetime(2026, 5, 1, 12, 0, tzinfo=UTC)
 
 
@@ -51,7 +57,11 @@ def test_pixels_become_a_jpeg_of_the_quality_that_is_set() -> None:
         (b"", RefusalReason.EMPTY),
         (b"<html>not a picture</html>", RefusalReason.NOT_AN_IMAGE),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", RefusalReason.NOT_AN_IMAGE),
+        (b"GIF89a\x01\x00\x01\x00", RefusalReason.NOT_AN_IMAGE),
+        (_WIDE_WEBP, RefusalReason.NOT_AN_IMAGE),
+        (b"\xff\xd8\xff\xe0\x00\x00", RefusalReason.NOT_AN_IMAGE),
         (jpeg(1)[:-300], RefusalReason.INCOMPLETE),
+        (jpeg(1)[:2], RefusalReason.INCOMPLETE),
     ],
 )
 def test_a_file_that_is_no_whole_picture_is_refused(data: bytes, reason: RefusalReason) -> None:

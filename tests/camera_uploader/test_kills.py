@@ -43,7 +43,7 @@ def _kill_and_restart(process: CameraProcess, edge: Edge, count: int) -> None:
 
 
 @pytest.mark.parametrize("kills", [10, pytest.param(200, marks=pytest.mark.long)])
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 def test_a_camera_killed_again_and_again_takes_every_file_exactly_once(
     edge: Edge, kills: int
 ) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from pinhole.contract.errors import ErrorBody
 from pinhole.contract.signing import (
     BadSignature,
     ClockSkew,
@@ -88,7 +89,8 @@ def test_a_good_signature_at_a_wrong_time_says_so_and_tells_the_hubs_time(skew: 
     key = HmacKey.generate()
     with pytest.raises(ClockSkew) as refused:
         verify(signed(key, at=NOW + skew), BODY, [key], NOW)
-    assert NOW.isoformat() in refused.value.details
+    assert refused.value.hub_time == NOW
+    assert ErrorBody.of(refused.value).error.hub_time == NOW
 
 
 def test_a_stranger_does_not_learn_the_hubs_time() -> None:

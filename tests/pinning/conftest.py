@@ -27,6 +27,7 @@ from pinhole.stack.kubo_node import KuboNode
 from pinhole.stack.kubo_profile import Role
 from pinning.app import make_app
 from pinning.settings import PinningSettings
+from tests.pinning.file_store import Command, Tree, command_on
 from tests.support.kubo import Swarm
 
 SITE = "harbour"
@@ -192,6 +193,20 @@ async def gate_a(dispatcher: Caller, camera_kubo: KuboNode) -> str:
 async def unreleasing(start_service: StartService) -> Service:
     """A service that marks what is to go and leaves the removal to the test, for a minute."""
     return await start_service(release_every_s=60)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """An existing file store, empty still."""
+    root = tmp_path / "store"
+    root.mkdir()
+    return Tree(root)
+
+
+@pytest.fixture
+def command(postgres_dsn: str, hub_kubo: KuboNode) -> Command:
+    """`pinhole import` on this test's database and hub."""
+    return command_on(postgres_dsn, hub_kubo)
 
 
 @dataclass(frozen=True)

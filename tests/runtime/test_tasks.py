@@ -81,6 +81,33 @@ async def test_a_task_that_dies_is_red_and_started_again(
     assert await health(client) == (200, {"mortal": "ok"})
 
 
+async def test_an_outage_that_was_expected_is_one_line_when_it_begins_and_one_when_it_ends(
+    client: Client,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert client.app
+    caplog.set_level("INFO")
+    monkeypatch.setattr(tasks, "RESTART_DELAY_S", 0.01)
+    lives: list[Pulse] = []
+
+    async def mortal(pulse: Pulse) -> None:
+        lives.append(pulse)
+        if len(lives) < 5:
+            raise ConnectionRefusedError("nobody listens")
+        pulse.beat()
+        await asyncio.Event().wait()
+
+    client.app[SUPERVISOR].expect(OSError)
+    client.app[SUPERVISOR].start("mortal", mortal, stalls_after_s=60)
+    await eventually(lambda: len(lives) == 5)
+    assert [(record.getMessage(), record.exc_info) for record in caplog.records] == [
+        ("mortal waits: ConnectionRefusedError: nobody listens", None),
+        ("mortal is well again", None),
+    ]
+
+
 async def test_a_failing_check_is_named_beside_those_that_pass(client: Client) -> None:
     assert client.app
 

@@ -16,8 +16,11 @@ from pinhole.contract.cid import Cid
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import client_session
 from pinhole.runtime.kubo import KuboRpc
-from pinhole.runtime.tokens import mint, write_tokens
+from pinhole.runtime.postgres import Pool
+from pinhole.runtime.tokens import create_token, mint, write_tokens
 from pinhole.stack.kubo_node import KuboNode
+from pinning.app import make_app as make_pinning
+from pinning.settings import PinningSettings
 from tests.yolo_fetcher.pictures import encoded
 from yolo_fetcher.api import MODELS
 from yolo_fetcher.app import make_app
@@ -160,3 +163,20 @@ def hold(hub_rpc: KuboRpc) -> Hold:
         return await hub_rpc.block_put(picture if isinstance(picture, bytes) else encoded(picture))
 
     return hold
+
+
+@pytest.fixture
+async def yolo_with_storage(
+    start_yolo: StartYolo, serve: Serve, pool: Pool, postgres_dsn: str, hub_kubo: KuboNode
+) -> Client:
+    """Give a detector that stores uploads with the real pinning service."""
+    settings = PinningSettings(
+        port=0,
+        postgres_dsn=postgres_dsn,
+        kubo_rpc_url=hub_kubo.rpc_url,
+        kubo_rpc_token=hub_kubo.rpc_token,
+        kubo_gateway_url=hub_kubo.gateway_url,
+    )
+    secret = await create_token(pool, "yolo", [Scope.BLOCKS_WRITE, Scope.PINS_SERVICE])
+    pinning_url = await serve(make_pinning(settings))
+    return await start_yolo(pinning_url=pinning_url, pinning_token=secret)

@@ -56,10 +56,10 @@ def png_bomb(width_px: int, height_px: int) -> bytes:
     )
 
 
-def with_exif(jpeg: bytes, orientation: int, thumbnail: bytes = b"") -> bytes:
-    """Return the JPEG with an EXIF segment: an orientation, and perhaps an embedded thumbnail."""
+def with_exif(jpeg: bytes, orientation: int) -> bytes:
+    """Return the JPEG with an EXIF segment that holds an orientation."""
     tiff = b"MM\x00*" + struct.pack(">IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
-    segment = b"Exif\x00\x00" + tiff + thumbnail
+    segment = b"Exif\x00\x00" + tiff
     return jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + jpeg[2:]
 
 

@@ -8,9 +8,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from pinhole.contract.errors import TooLarge
+from pinhole.contract.picture import NotAPicture
 from tests.yolo_fetcher.pictures import decoded, encoded, noise, png_bomb, with_exif, with_size
 from yolo_fetcher.decode import Limits, full, prepare
-from yolo_fetcher.header import NotAPicture
 from yolo_fetcher.letterbox import Pixels
 
 LIMITS = Limits(max_bytes=5_000_000, max_pixels=40_000_000)

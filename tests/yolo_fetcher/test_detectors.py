@@ -143,6 +143,18 @@ def test_openvino_backend_needs_neither_torch_nor_ultralytics_nor_a_database(
     assert child.stdout.strip() == b"[]"
 
 
+@pytest.mark.parametrize("tries", [3, pytest.param(40, marks=pytest.mark.long)])
+def test_threads_that_use_a_model_first_do_not_wait_for_each_other_for_ever(
+    demo_model: Path, tries: int
+) -> None:
+    for _ in range(tries):
+        subprocess.run(
+            [sys.executable, "-m", "tests.yolo_fetcher.first_use", str(demo_model)],
+            check=True,
+            timeout=120,
+        )
+
+
 def test_graph_that_is_no_detection_head_is_refused(demo_model: Path, tmp_path: Path) -> None:
     folder = _copy(demo_model, tmp_path)
     text = (folder / "metadata.yaml").read_text().replace("- 384", "- 320")

@@ -11,10 +11,10 @@ from pinhole.runtime.postgres import Pool
 from tests.dashboard_gateway.receiving.broken import detector_that_dies_of, silent_service
 from tests.dashboard_gateway.receiving.centre import Centre, frame
 from tests.dashboard_gateway.receiving.conftest import StartDashboard
-from tests.dashboard_gateway.receiving.outages import no_postgres
 from tests.dashboard_gateway.receiving.processes import dashboard
 from tests.dashboard_gateway.receiving.sending import Sender, count, rows
 from tests.support.databases import Databases
+from tests.support.outages import no_postgres
 from tests.support.polling import Eventually
 
 DONE = ("pinned", "detected")

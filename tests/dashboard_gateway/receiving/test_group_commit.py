@@ -9,7 +9,6 @@ import aiohttp
 from pinhole.contract.signing import HmacKey
 from pinhole.runtime.postgres import Pool
 from tests.dashboard_gateway.receiving.conftest import StartDashboard
-from tests.dashboard_gateway.receiving.outages import no_postgres
 from tests.dashboard_gateway.receiving.processes import dashboard
 from tests.dashboard_gateway.receiving.sending import (
     Answer,
@@ -21,6 +20,7 @@ from tests.dashboard_gateway.receiving.sending import (
     rows,
 )
 from tests.support.databases import Databases
+from tests.support.outages import no_postgres
 from tests.support.polling import Eventually
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -15,12 +15,14 @@ from aiohttp.test_utils import TestClient, TestServer
 from dashboard_gateway.app import SHOWING, Setup, make_app
 from dashboard_gateway.resources import LISTENER
 from dashboard_gateway.settings import DashboardSettings
+from dashboard_gateway.viewers import Role
 from pinhole.runtime.postgres import Pool
 from pinhole.stack.kubo_node import KuboNode
-from tests.support.gallery import Gallery
+from tests.support.gallery import Gallery, Shown
 from tests.support.polling import Eventually
 
 Client = TestClient[Any, Any]
+Headers = Mapping[str, str]
 StartDashboard = Callable[..., Awaitable[Client]]
 
 
@@ -62,6 +64,18 @@ async def start_showing(
 async def showing(start_showing: StartDashboard) -> Client:
     """Give a dashboard that shows."""
     return await start_showing()
+
+
+@pytest.fixture
+async def admin(gallery: Gallery) -> dict[str, str]:
+    """Give the headers of an administrator who is logged in."""
+    return await gallery.add_session("root", Role.ADMIN)
+
+
+@pytest.fixture
+async def frame(gallery: Gallery, photo: bytes) -> Shown:
+    """Give a frame of the camera north/gate-a."""
+    return await gallery.add_frame(await gallery.add_camera("gate-a"), photo)
 
 
 def picture_of(width_px: int, height_px: int, *, seed: int = 0, ending: str = ".jpg") -> bytes:

@@ -45,12 +45,6 @@ async def test_a_route_that_was_not_declared_answers_nobody(
     assert (await answer.json())["error"]["reason"] == "ROUTE_NOT_DECLARED"
 
 
-@pytest.fixture
-async def frame(gallery: Gallery, photo: bytes) -> Shown:
-    """Give a frame of north/gate-a."""
-    return await gallery.add_frame(await gallery.add_camera("gate-a"), photo)
-
-
 def address(path: str, frame: Shown) -> str:
     """Fill a route's variables in with the frame's."""
     values = {"cid": frame.cid, "sha256": frame.cid.sha256, "frame_id": frame.frame_id}

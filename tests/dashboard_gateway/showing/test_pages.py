@@ -13,7 +13,6 @@ from yarl import URL
 
 from dashboard_gateway import wording
 from dashboard_gateway.assets import ASSETS
-from dashboard_gateway.viewers import Role
 from pinhole.contract.cid import Cid
 from tests.dashboard_gateway.showing.conftest import Client, StartDashboard
 from tests.support.gallery import Gallery, seen
@@ -42,12 +41,6 @@ class Links(html.parser.HTMLParser):
         self.forbidden += [name for name, _ in attrs if name.startswith("on")]
         if "id" in given:
             self.ids.append(str(given["id"]))
-
-
-@pytest.fixture
-async def admin(gallery: Gallery) -> dict[str, str]:
-    """Give the headers of an administrator who is logged in."""
-    return await gallery.add_session("root", Role.ADMIN)
 
 
 @pytest.fixture

@@ -15,12 +15,6 @@ from tests.support.gallery import Gallery, Shown
 from tests.support.polling import Eventually
 
 
-@pytest.fixture
-async def frame(gallery: Gallery, photo: bytes) -> Shown:
-    """Give a frame of north/gate-a."""
-    return await gallery.add_frame(await gallery.add_camera("gate-a"), photo)
-
-
 async def status_of(client: Client, frame: Shown, headers: dict[str, str]) -> int:
     return (await client.get(f"/ipfs/{frame.cid}", headers=headers)).status
 

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from dashboard_gateway import thumbnails
-from dashboard_gateway.media import Data, NotAnImage
+from dashboard_gateway.pictures import NotAnImage
 from dashboard_gateway.thumbnails import WIDTHS_PX, shrink, step_for
 from dashboard_gateway.viewers import Role
 from pinhole.contract.errors import TooLarge, Unprocessable
+from pinhole.contract.picture import Data
 from tests.dashboard_gateway.showing.conftest import Client, StartDashboard, picture_of
 from tests.support.gallery import Gallery
 

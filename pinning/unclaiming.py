@@ -1,4 +1,4 @@
-"""Expiry: pushed bytes that no pin claimed within 24 hours are let go."""
+"""Unclaiming: pushed bytes that no pin claimed within 24 hours are let go."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from pinning.departures import NOTHING, Dropped
 BATCH: Final = 200
 
 
-class Expiry:
+class Unclaiming:
     """Lets go what is past its time."""
 
     def __init__(self, pool: Pool, *, every_s: float) -> None:
