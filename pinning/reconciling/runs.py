@@ -110,7 +110,9 @@ async def listed(pool: Pool, run_id: UUID, *, pins: int, blocks: int, foreign: i
     return held
 
 
-EXPECTED = "SELECT count(*) FROM pinning.blocks WHERE state <> 'releasing'"
+EXPECTED = """
+    SELECT count(*) FROM pinning.blocks WHERE state <> 'releasing' AND NOT in_file_tree
+"""
 
 
 async def expected(pool: Pool) -> int:
