@@ -116,7 +116,7 @@ EXPECTED = """
 
 
 async def expected(pool: Pool) -> int:
-    """Return how many blocks the ledger keeps: 0.1 s a million."""
+    """Return how many blocks the ledger keeps in Kubo: 0.5 s a million."""
     return int(await pool.fetchval(EXPECTED))
 
 

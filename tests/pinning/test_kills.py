@@ -41,7 +41,8 @@ FILL = """
     SELECT requestid, $3, cid, now() - number * interval '1 ms', 'pinned' FROM new
 """
 ROUNDS = [
-    pytest.param(10, id="ten"),
+    # Starting the service takes 2 s, on a loaded machine 10.
+    pytest.param(10, id="ten", marks=pytest.mark.timeout(400)),
     pytest.param(100, id="hundred", marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
 ]
 EACH = 40
@@ -172,6 +173,7 @@ async def test_a_reconciliation_killed_at_random_moments_ends_with_everything_in
     """Each round loses pins and gains orphans; every run is killed once and then ends."""
     chance = random.Random(rounds)  # noqa: S311 - repeatable
     stay = set(await fill(node, pool, 4 * EACH))
+    await service.start()
     async with accounted(node, pool, stay):
         for _ in range(rounds):
             await node.pin_rm(chance.sample(sorted(stay, key=str), EACH))
@@ -181,7 +183,6 @@ async def test_a_reconciliation_killed_at_random_moments_ends_with_everything_in
             run_id = await runs.request(
                 pool, "test", repair=True, remove_orphans=True, max_share=1, sample_blocks=30
             )
-            await service.start()
 
             async def is_begun(run_id: UUID = run_id) -> bool:
                 query = "SELECT state <> 'requested' FROM pinning.reconciliations WHERE run_id = $1"
@@ -197,7 +198,6 @@ async def test_a_reconciliation_killed_at_random_moments_ends_with_everything_in
                 return run is not None and run.is_over
 
             await eventually(is_over, timeout_s=60)
-            await service.kill()
             run = await runs.find(pool, run_id)
             assert run is not None
             assert run.still_differ == 0, run
