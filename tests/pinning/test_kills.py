@@ -15,13 +15,13 @@ from uuid import UUID
 import aiohttp
 import pytest
 
+from bench.ending import end_pins
 from pinhole.contract.cid import Cid
 from pinhole.contract.ids import uuid7
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool
 from pinhole.stack.kubo_node import KuboNode
 from pinhole.stack.kubo_profile import Role
-from pinning import departures
 from pinning.reconciling import runs
 from tests.support.kubo import Swarm
 from tests.support.polling import Eventually
@@ -146,7 +146,7 @@ async def test_a_release_killed_at_random_moments_releases_what_was_asked_and_no
         for number in range(1, rounds + 1):
             going = [pins[cid] for cid in cids[number * EACH : (number + 1) * EACH]]
             await service.start()
-            await departures.drop_pins(pool, going)
+            await end_pins(pool, going)
             left = chance.randrange(EACH)
 
             async def is_between(left: int = left) -> bool:
