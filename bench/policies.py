@@ -53,7 +53,7 @@ _WINDOWS: Final = (
 
 def measure(stage: Stage, scale: Scale) -> list[Figure]:
     """Return the rows of policies."""
-    return asyncio.run(_measure(stage.dsn, scale.kept_pins))
+    return asyncio.run(_measure(stage.dsn, scale.pins))
 
 
 async def _measure(dsn: str, pins: int) -> list[Figure]:

@@ -23,10 +23,8 @@ class Scale:
     """Frames made beforehand for the pipeline's rate."""
     imported_files: int
     """Files of the tree that is imported."""
-    kept_pins: int
-    """Rows that policies judge."""
     pins: int
-    """Pins in the table that is listed."""
+    """Pins in the table that is listed, and that policies judge."""
     list_calls: int
     """Lists asked for by each filter."""
 
@@ -40,7 +38,6 @@ USUAL = Scale(
     imported_files=4000,
     released_blocks=20_000,
     reconciled_pins=1_000_000,
-    kept_pins=1_000_000,
     pins=1_000_000,
     list_calls=200,
 )
@@ -53,7 +50,6 @@ QUICK = Scale(
     imported_files=600,
     released_blocks=2_000,
     reconciled_pins=50_000,
-    kept_pins=50_000,
     pins=30_000,
     list_calls=50,
 )

@@ -15,7 +15,7 @@ from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import OUTAGES, create_pool, outage_middleware, ping
 from pinhole.runtime.service import new_app, supervise
 from pinhole.runtime.tokens import TOKENS, PostgresTokens
-from pinning import api, batch, blocks, enrolment, metas, release
+from pinning import api, batch, blocks, enrolment, metas, release, seen
 from pinning.attempts import Attempts
 from pinning.bitswap import Bitswap
 from pinning.fetch import Fetcher
@@ -69,7 +69,7 @@ def make_app(settings: PinningSettings) -> web.Application:
     app.middlewares.append(outage_middleware)
     app[SETTINGS] = settings
     # The batch routes come before `/pins/{requestid}`, which would take their names for ids.
-    for module in (batch, metas, api, blocks, enrolment, reconciling_routes, retention_api):
+    for module in (batch, metas, api, blocks, enrolment, reconciling_routes, retention_api, seen):
         module.add_routes(app)
     openapi.add_document(app, title="Pinning Service API, and Pinhole's own", version="1.0.0")
     app.cleanup_ctx.extend([_places, _database, _networks, _hub, _pinning, supervise])

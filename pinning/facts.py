@@ -26,12 +26,12 @@ class Facts:
     kind: str | None = None
     label_status: str | None = None
     captured_at: datetime | None = None
-    classes: tuple[str, ...] = ()
-    max_confidence: float | None = None
     completed_at: datetime | None = None
     """When the job that the pin belongs to was completed."""
     uploaded_at: datetime | None = None
     """When the hub heard of the frame, where that was before the pin was asked for."""
+    classes: tuple[str, ...] = ()
+    max_confidence: float | None = None
 
     @classmethod
     def of(cls, owner: Owner, meta: Mapping[str, str]) -> "Facts":
@@ -45,10 +45,10 @@ class Facts:
             kind=meta.get("kind"),
             label_status=meta.get("label_status"),
             captured_at=_instant(meta.get("captured_at")),
-            classes=_words(meta.get("classes", "")),
-            max_confidence=_share(meta.get("max_confidence")),
             completed_at=_instant(meta.get("completed_at")),
             uploaded_at=_instant(meta.get("uploaded_at")),
+            classes=_words(meta.get("classes", "")),
+            max_confidence=_share(meta.get("max_confidence")),
         )
 
     def received_before(self, created_at: datetime) -> datetime | None:

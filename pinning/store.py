@@ -81,18 +81,18 @@ ADD = """
         INSERT INTO pinning.pins AS p (
             owner, next_attempt_at, requestid, cid, created_at, name, meta, origins, batch_key,
             size_bytes, site, camera, city, event_id, kind, label_status, captured_at,
-            max_confidence, classes, completed_at, received_at)
+            completed_at, max_confidence, classes, received_at)
         SELECT $1, now() + $2::interval, requestid, cid, created_at, name, meta, origins,
             batch_key, size_bytes, site, camera, city, event_id, kind, label_status, captured_at,
-            max_confidence, string_to_array(classes, ','), completed_at, received_at
+            completed_at, max_confidence, string_to_array(classes, ','), received_at
         FROM unnest(
             $3::uuid[], $4::bytea[], $5::timestamptz[], $6::text[], $7::jsonb[], $8::jsonb[],
             $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[],
-            $15::text[], $16::text[], $17::timestamptz[], $18::real[], $19::text[],
-            $20::timestamptz[], $21::timestamptz[])
+            $15::text[], $16::text[], $17::timestamptz[], $18::timestamptz[],
+            $19::real[], $20::text[], $21::timestamptz[])
             AS n (requestid, cid, created_at, name, meta, origins, batch_key, size_bytes, site,
-                  camera, city, event_id, kind, label_status, captured_at, max_confidence, classes,
-                  completed_at, received_at)
+                  camera, city, event_id, kind, label_status, captured_at, completed_at,
+                  max_confidence, classes, received_at)
         ON CONFLICT (cid, owner, batch_key) DO UPDATE SET
             status = CASE p.status WHEN 'failed' THEN 'queued' ELSE p.status END,
             attempts = CASE p.status WHEN 'failed' THEN 0 ELSE p.attempts END,
@@ -146,7 +146,8 @@ def _rows(owner: Owner, pins: Sequence[NewPin]) -> list[tuple[Any, ...]]:
         asked = (pin.name, dict(pin.meta), origins)
         facts = Facts.of(owner, pin.meta)
         received_at = facts.received_before(identity[2])
-        rows.append((*identity, *asked, pin.batch_key, pin.size_bytes, *_typed(facts), received_at))
+        typed = (pin.batch_key, pin.size_bytes, *_typed(facts), received_at)
+        rows.append((*identity, *asked, *typed))
     return rows
 
 
@@ -154,7 +155,8 @@ def _typed(facts: Facts) -> tuple[Any, ...]:
     place = (facts.site, facts.camera, facts.city)
     said = (facts.event_id, facts.kind, facts.label_status, facts.captured_at)
     # `unnest` would make one list of all the arrays: the classes go in as text.
-    return (*place, *said, facts.max_confidence, ",".join(facts.classes), facts.completed_at)
+    seen = (facts.max_confidence, ",".join(facts.classes))
+    return (*place, *said, facts.completed_at, *seen)
 
 
 def _added(row: asyncpg.Record) -> Added:
@@ -198,6 +200,20 @@ async def cids(connection: Connection, owner: Owner, requestids: Sequence[UUID])
     return [Cid.from_binary(row["cid"]) for row in rows]
 
 
+BY_KEYS = """
+    SELECT requestid, cid, batch_key FROM pinning.pins
+    WHERE owner = $1 AND (cid, batch_key) IN (SELECT * FROM unnest($2::bytea[], $3::text[]))
+"""
+
+
+async def find_by_keys(
+    connection: Connection, owner: Owner, keys: Sequence[tuple[bytes, str]]
+) -> dict[UUID, tuple[bytes, str]]:
+    """Return the owner's pins of a batch that was written before, by (binary CID, batch key)."""
+    rows = await connection.fetch(BY_KEYS, owner.text, *map(list, zip(*keys, strict=True)))
+    return {_uuid(row["requestid"]): (row["cid"], row["batch_key"]) for row in rows}
+
+
 METAS = """
     SELECT requestid, meta FROM pinning.pins WHERE requestid = ANY ($1::uuid[]) AND owner = $2
     ORDER BY cid, requestid FOR UPDATE
@@ -216,13 +232,13 @@ WRITE_METAS = """
     UPDATE pinning.pins AS p SET
         meta = n.meta, site = n.site, camera = n.camera, city = n.city, event_id = n.event_id,
         kind = n.kind, label_status = n.label_status, captured_at = n.captured_at,
-        max_confidence = n.max_confidence,
-        classes = string_to_array(n.classes, ','), completed_at = n.completed_at
+        completed_at = n.completed_at, max_confidence = n.max_confidence,
+        classes = string_to_array(n.classes, ',')
     FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[], $5::text[], $6::text[],
-                $7::text[], $8::text[], $9::timestamptz[], $10::real[], $11::text[],
-                $12::timestamptz[])
+                $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::real[],
+                $12::text[])
         AS n (requestid, meta, site, camera, city, event_id, kind, label_status, captured_at,
-              max_confidence, classes, completed_at)
+              completed_at, max_confidence, classes)
     WHERE p.requestid = n.requestid
 """
 

@@ -221,6 +221,34 @@ class PatchMetaResults(Message):
     results: list[PatchMetaResult]
 
 
+ClassName = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^,\x00-\x1f]+$")]
+
+
+class SeenFrame(Message):
+    """What was seen in a frame, which is named as in the batch that pinned it."""
+
+    cid: Cid
+    event_id: UUID
+    classes: list[ClassName] = Field(default=[], max_length=1000)
+    max_confidence: float | None = Field(default=None, ge=0, le=1)
+    """Of the surest detection; none where nothing was seen."""
+
+
+class SeenRequest(Message):
+    """What was seen in many frames, all of the same camera (or of the caller's own)."""
+
+    camera: Name | None = None
+    site: Name | None = None
+    frames: list[SeenFrame] = Field(min_length=1, max_length=MAX_BATCH_PINS)
+
+
+class SeenResult(Message):
+    """What became of it. A frame whose pin is gone is unknown, and that is no fault."""
+
+    changed: int
+    unknown: int
+
+
 class BlockStored(Reply):
     """The answer to `POST /api/v1/blocks`."""
 

@@ -3,16 +3,25 @@
 They are about everybody's pins: for `admin`, and for services, which may say for whom they ask.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiohttp import web
 
 from pinhole.contract.cid import Cid
-from pinhole.contract.dry_runs import ApplyRequest, DryRunRequest
+from pinhole.contract.dry_runs import (
+    ApplyRequest,
+    DryRun,
+    DryRunRequest,
+    PolicyVersion,
+    PolicyVersions,
+)
 from pinhole.contract.errors import Forbidden, NotFound, Refused
-from pinhole.contract.holds import HoldRequest, Holds, LiftRequest
+from pinhole.contract.holds import Hold, HoldRequest, Holds, LiftRequest, Why
+from pinhole.contract.message import Message
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body
+from pinhole.runtime.openapi import Operation, Parameter, Schema, add_route
 from pinhole.runtime.tokens import Token, require
 from pinning.keys import HUB, POOL, SETTINGS
 from pinning.retention import dry_runs, holds, policy_sets
@@ -132,16 +141,59 @@ async def get_why(request: web.Request) -> web.Response:
     return json_answer(await why(request.app[POOL], cid, plausible_days=days))
 
 
+_LIFTED: Final = Parameter(
+    name="lifted",
+    schema={"type": "boolean", "default": False},
+    description="Whether holds that were lifted are listed as well.",
+)
+_VERSION: Final = {"version": {"type": "integer", "minimum": 1, "maximum": 999_999_999}}
+_UUID: Final = {"type": "string", "format": "uuid"}
+
+
+def _operation(
+    status: int,
+    answer: type[Message],
+    body: type[Message] | None = None,
+    *,
+    query: Sequence[Parameter] = (),
+    path: Mapping[str, Schema] | None = None,
+) -> Operation:
+    return Operation(
+        scope=Scope.ADMIN, body=body, answers={status: answer}, query=query, path=path or {}
+    )
+
+
+_ROUTES: Final = (
+    ("GET", "/api/v1/policies", get_policies, _operation(200, PolicyVersion)),
+    ("POST", "/api/v1/policies", apply_dry_run, _operation(201, PolicyVersion, ApplyRequest)),
+    ("GET", "/api/v1/policies/versions", list_versions, _operation(200, PolicyVersions)),
+    (
+        "GET",
+        "/api/v1/policies/versions/{version}",
+        get_version,
+        _operation(200, PolicyVersion, path=_VERSION),
+    ),
+    ("POST", "/api/v1/dry-runs", make_dry_run, _operation(201, DryRun, DryRunRequest)),
+    (
+        "GET",
+        "/api/v1/dry-runs/{dry_run}",
+        get_dry_run,
+        _operation(200, DryRun, path={"dry_run": _UUID}),
+    ),
+    ("GET", "/api/v1/holds", list_holds, _operation(200, Holds, query=(_LIFTED,))),
+    ("POST", "/api/v1/holds", add_hold, _operation(201, Hold, HoldRequest)),
+    ("GET", "/api/v1/holds/{hold}", get_hold, _operation(200, Hold, path={"hold": _UUID})),
+    (
+        "POST",
+        "/api/v1/holds/{hold}/lift",
+        lift_hold,
+        _operation(200, Hold, LiftRequest, path={"hold": _UUID}),
+    ),
+    ("GET", "/api/v1/why/{cid}", get_why, _operation(200, Why)),
+)
+
+
 def add_routes(app: web.Application) -> None:
     """Add the routes."""
-    app.router.add_get("/api/v1/policies", get_policies)
-    app.router.add_post("/api/v1/policies", apply_dry_run)
-    app.router.add_get("/api/v1/policies/versions", list_versions)
-    app.router.add_get("/api/v1/policies/versions/{version}", get_version)
-    app.router.add_post("/api/v1/dry-runs", make_dry_run)
-    app.router.add_get("/api/v1/dry-runs/{dry_run}", get_dry_run)
-    app.router.add_get("/api/v1/holds", list_holds)
-    app.router.add_post("/api/v1/holds", add_hold)
-    app.router.add_get("/api/v1/holds/{hold}", get_hold)
-    app.router.add_post("/api/v1/holds/{hold}/lift", lift_hold)
-    app.router.add_get("/api/v1/why/{cid}", get_why)
+    for method, path, handler, operation in _ROUTES:
+        add_route(app, method, path, handler, operation)

@@ -20,7 +20,7 @@ from pinning.retention.holds import Guard
 from pinning.retention.verdicts import Judgement, judgement
 from tests.pinning.kept import NOW, policy
 from tests.pinning.test_tables import FILL
-from tests.support.plans import nodes
+from tests.support.plans import nodes as indexes_of
 
 PIN = """
     INSERT INTO pinning.pins (requestid, owner, cid, created_at, status, kind, label_status)
@@ -115,7 +115,7 @@ async def test_batches_find_what_is_over_by_its_key(pool: Pool) -> None:
         "INSERT INTO pinning.expired SELECT requestid, 1, 'x', '1' FROM pinning.pins LIMIT 20000"
     )
     await pool.execute("ANALYZE pinning.pins, pinning.expired")
-    assert await nodes(pool, TAKE, 100) == {"expired_pkey", "pins_pkey"}
+    assert await indexes_of(pool, TAKE, 100) == {"expired_pkey", "pins_pkey"}
 
 
 async def test_the_database_itself_forbids_holds_without_a_reason_or_half_lifted(
