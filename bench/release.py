@@ -18,6 +18,7 @@ from uuid import UUID
 import aiohttp
 
 from bench import senders
+from bench.ending import end_pins
 from bench.figure import Figure, at_least, at_most, ratio_at_least, spread
 from bench.scale import Scale
 from bench.stage import Stage
@@ -26,7 +27,6 @@ from pinhole.contract.ids import uuid7
 from pinhole.contract.pins import BatchPin, BatchPinRequest, BatchPinResults, Origin, Status
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool, create_pool
-from pinning import departures
 
 SIZE_BYTES = 20_000  # a plate crop; removing a block costs the same at any size
 RATE = 50
@@ -232,7 +232,7 @@ async def _release(pool: Pool, requestids: Sequence[UUID]) -> float:
     """Drop pins and wait until their blocks are gone; return the seconds."""
     started = time.perf_counter()
     for start in range(0, len(requestids), DROP_BATCH):
-        await departures.drop_pins(pool, requestids[start : start + DROP_BATCH])
+        await end_pins(pool, requestids[start : start + DROP_BATCH])
     while await pool.fetchval(LEFT):  # noqa: ASYNC110 - another process removes them
         await asyncio.sleep(0.1)
     return time.perf_counter() - started

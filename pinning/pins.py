@@ -12,7 +12,7 @@ from pinhole.contract.cid import Cid
 from pinhole.contract.errors import NotFound
 from pinhole.contract.owners import Owner
 from pinhole.runtime.postgres import Connection, Pool
-from pinning import ledger, store
+from pinning import departures, ledger, store
 from pinning.attempts import Attempts
 from pinning.locks import lock
 from pinning.retention import holds
@@ -147,7 +147,7 @@ async def _delete(connection: Connection, pin: StoredPin) -> None:
     await holds.check(connection, pin.want.cid, pin.requestid)
     if not await store.delete(connection, pin.want.owner, pin.requestid):
         raise _no_such_pin(pin.requestid)  # deleted by another call meanwhile
-    await ledger.drop(connection, pin.want)
+    await departures.drop(connection, [pin.want])
 
 
 def _is_pinned(watched: "asyncio.Future[Outcome]") -> bool:

@@ -132,7 +132,8 @@ class Pressure:
             return True
         async with turn(self._pool, Work.MAKING_ROOM) as mine:
             if not mine:
-                return True  # another process is at it; the next look tells
+                # Another process is at it; the next look tells.
+                return self.level is not Level.TIGHT
             return await self._release(missing_bytes) > 0
 
     async def _garbage(self, used: Usage) -> int:

@@ -69,9 +69,12 @@ async def usage(rpc: KuboRpc, *, timeout_s: float) -> Usage:
     return Usage(stat["RepoSize"], free_bytes)
 
 
-HELD = "SELECT coalesce(sum(size_bytes), 0)::bigint FROM pinning.blocks WHERE state <> 'releasing'"
+HELD = """
+    SELECT coalesce(sum(size_bytes), 0)::bigint FROM pinning.blocks
+    WHERE state <> 'releasing' AND NOT in_file_tree
+"""
 
 
 async def held_bytes(pool: Pool) -> int:
-    """Return the bytes of all blocks that stay. Reads the whole table: 0.2 s a million blocks."""
+    """Return the bytes of all blocks that stay in Kubo. Reads the table: 0.5 s a million."""
     return int(await pool.fetchval(HELD))

@@ -132,6 +132,12 @@ class PinningSettings(ServiceSettings):
         ge=0,
         description="Room before either limit below which expendable things are released early.",
     )
+    expendable_days: float = Field(
+        default=7,
+        ge=0,
+        le=365,
+        description="Days before its end that a pin may go where room is short; 0: none does.",
+    )
     expire_every_s: float = Field(
         default=30, gt=0, le=3600, description="Seconds between looks for unclaimed bytes to drop."
     )
@@ -232,6 +238,11 @@ class PinningSettings(ServiceSettings):
             valid_for=timedelta(hours=self.dry_run_hours),
             plausible_days=self.plausible_age_days,
         )
+
+    @property
+    def expendable_within(self) -> timedelta:
+        """How long before its end a pin may go where room is short."""
+        return timedelta(days=self.expendable_days)
 
     @property
     def unclaimed_for(self) -> timedelta:

@@ -1,8 +1,8 @@
 """Sightings: what the node lists, streamed into a table of PostgreSQL. Constant memory here.
 
 The node lists in no order, so a merge needs a sort. PostgreSQL sorts on its disk, better than we
-would: a million pins and as many blocks are copied in about 12 s (2 µs each to read a CID, the rest
-is Kubo's) and are joined in 4.
+would. A million pins and as many blocks took 108 s on a machine that others kept busy, where
+reading the lists alone took 89, and 4 MB of memory (bench/reconcile.py).
 """
 
 from collections.abc import AsyncGenerator

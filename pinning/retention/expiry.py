@@ -21,7 +21,7 @@ from pinhole.contract.dry_runs import Amount, PolicyVersion
 from pinhole.contract.owners import Owner
 from pinhole.runtime.postgres import Connection, Pool, rows_affected
 from pinhole.runtime.tasks import Pulse
-from pinning import ledger
+from pinning import departures
 from pinning.locks import lock
 from pinning.retention import count, holds, policy_sets
 from pinning.retention.dry_runs import Caution, share
@@ -212,8 +212,9 @@ async def release_expired(pool: Pool, limit: int) -> int:
         await lock(connection, map(Cid.from_binary, binaries))
         requestids = [row["requestid"] for row in taken]
         ended = await _end(connection, requestids)
-        for owner, cid in {(row["owner"], row["cid"]) for row in ended}:
-            await ledger.drop(connection, Want(Owner.parse(owner), Cid.from_binary(cid)))
+        gone = {(row["owner"], row["cid"]) for row in ended}
+        wants = [Want(Owner.parse(owner), Cid.from_binary(cid)) for owner, cid in gone]
+        await departures.drop(connection, wants)
         await connection.execute(SETTLE, requestids)
     for row in ended:
         EXPIRED.labels(row["policy"]).inc()

@@ -53,14 +53,18 @@ async def _is_at(service: Service, level: Level) -> bool:
 
 
 async def test_a_tight_hub_refuses_what_is_of_low_value_and_keeps_cameras_frames(
-    start_service: StartService, camera_kubo: KuboNode, camera_rpc: KuboRpc, store_bytes: int
+    start_service: StartService,
+    camera_kubo: KuboNode,
+    camera_rpc: KuboRpc,
+    store_bytes: int,
+    eventually: Eventually,
 ) -> None:
     quota = store_bytes + GIGABYTE
     service = await start_service(quota_bytes=quota, headroom_bytes=2 * GIGABYTE)
     dispatcher = await service.caller("d", Scope.PINS_SERVICE)
     anna = await service.caller("anna", Scope.BLOCKS_WRITE, Scope.PINS_WRITE)
     await dispatcher.enrol("gate-a", Origin(gateway_url=camera_kubo.gateway_url))
-    assert await _is_at(service, Level.TIGHT)
+    await eventually(lambda: _is_at(service, Level.TIGHT))
     told = await _refusal(anna, "POST", "/api/v1/blocks", data=frame())
     assert f"its quota is {quota:,}" in told
     await _refusal(anna, "POST", "/pins", json={"cid": str(Cid.of(frame()))})
@@ -79,7 +83,7 @@ async def test_a_full_hub_leaves_frames_at_their_cameras_and_takes_them_when_the
     service = await start_service(quota_bytes=max(1, store_bytes - 1), headroom_bytes=0)
     dispatcher = await service.caller("d", Scope.PINS_SERVICE)
     await dispatcher.enrol("gate-a", Origin(gateway_url=camera_kubo.gateway_url))
-    assert await _is_at(service, Level.FULL)
+    await eventually(lambda: _is_at(service, Level.FULL))
     cid = await camera_rpc.block_put(frame())
     (waiting,) = await dispatcher.pin("gate-a", [cid], wait_s=1)
     assert (waiting.status, waiting.reason) == (Status.QUEUED, "HUB_FULL")

@@ -81,6 +81,20 @@ async def test_a_tree_and_its_leaves_are_no_orphans(
     assert root.binary in await house.rpc.block_get(stray.cid)
 
 
+async def test_what_lies_in_the_file_tree_is_not_missing_from_the_node(
+    house: House, frames: list[Cid], reconcile: Run, pool: Pool
+) -> None:
+    """One moved out of Kubo, one that Kubo has a copy of still."""
+    await pool.execute(
+        "UPDATE pinning.blocks SET in_file_tree = true WHERE cid = ANY ($1::bytea[])",
+        [cid.binary for cid in frames[:2]],
+    )
+    await house.rpc.pin_rm(frames[:1])
+    await house.rpc.block_rm(frames[:1])
+    run = await reconcile(repair=True, sample_blocks=200)
+    assert (run.counts, run.held_blocks) == ({}, COUNT - 2)
+
+
 async def test_looking_alone_reports_what_is_missing_and_touches_nothing(
     house: House, frames: list[Cid], reconcile: Run, pool: Pool, eventually: Eventually
 ) -> None:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from aiohttp import web
 
+from bench.ending import end_pins
 from pinhole.contract.cid import Cid
 from pinhole.contract.owners import Owner
 from pinhole.contract.pins import Origin, Status
@@ -221,8 +222,8 @@ async def test_the_disk_has_the_bytes_back_after_a_release(
     full_bytes = await asyncio.to_thread(disk_bytes)
     assert full_bytes >= 10_000_000
     requestids = [UUID(result["requestid"]) for result in answer["results"]]
-    dropped = await departures.drop_pins(pool, requestids[:190])
-    assert dropped == departures.Dropped(pins=190, blocks=190, size_bytes=9_500_000)
+    dropped = await end_pins(pool, requestids[:190])
+    assert dropped == departures.Dropped(blocks=190, size_bytes=9_500_000)
 
     async def is_freed() -> bool:
         return await asyncio.to_thread(disk_bytes) <= full_bytes - 9_500_000
@@ -246,9 +247,9 @@ async def test_pins_dropped_in_a_batch_leave_what_others_or_other_pins_need(
         _, pin = await anna.call("POST", "/pins", json={"cid": str(cid)})
         requestids.append(UUID(pin["requestid"]))
     await anna.call("POST", "/pins", json={"cid": str(twice)})
-    dropped = await departures.drop_pins(pool, requestids)
-    assert (dropped.pins, dropped.blocks) == (3, 1)
-    assert await departures.drop_pins(pool, requestids) == departures.NOTHING  # repeated: no harm
+    dropped = await end_pins(pool, requestids)
+    assert dropped.blocks == 1
+    assert await end_pins(pool, requestids) == departures.NOTHING  # repeated: no harm
     rows = await pool.fetch("SELECT cid, state FROM pinning.blocks")
     assert {Cid.from_binary(row["cid"]): row["state"] for row in rows} == {
         mine: "releasing",

@@ -103,10 +103,12 @@ async def test_hot_statements_use_their_indexes_when_the_tables_are_filled(pool:
     assert await nodes(pool, departures.UNCLAIMED, datetime.now(UTC), 200) == {"bindings_expiring"}
     assert await nodes(pool, departures.STILL_RELEASING, [CID]) == {"blocks_pkey", "bindings_pkey"}
     assert await nodes(pool, departures.FORGET, [CID]) == {"blocks_pkey"}
-    assert await nodes(pool, departures.END, [uuid4()]) == {"pins_pkey"}
+    assert await nodes(pool, departures.UNBIND, [CID], [owner]) == {
+        "bindings_pkey",
+        "pins_cid_owner_batch_key_key",
+    }
     assert await nodes(pool, departures.LET_GO, [CID]) == {"blocks_pkey", "bindings_pkey"}
     assert await nodes(pool, differences.SAMPLE, [CID]) == {"blocks_pkey"}
-    assert await nodes(pool, ledger.LET_GO, CID) == {"blocks_pkey", "bindings_pkey"}
     assert await nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {
         "bindings_pkey",
         "pins_cid_owner_batch_key_key",
