@@ -20,6 +20,8 @@ from pinning.retention.verdicts import Judgement, judgement
 
 # A million narrow rows are grouped in memory, and the plan knows the parameters' values.
 TUNE: Final = "SET LOCAL work_mem = '64MB'; SET LOCAL jit = off"
+TIMEOUT_S: Final = 300.0
+"""A million pins are judged in seconds; ten times as many on a busy machine take a minute."""
 TUNE_PLAN: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
 
 
@@ -43,7 +45,7 @@ HELD = """
 
 async def held(connection: Connection | Pool) -> Amount:
     """Return how much is kept under pins."""
-    row = await connection.fetchrow(HELD)
+    row = await connection.fetchrow(HELD, timeout=TIMEOUT_S)
     assert row is not None  # noqa: S101 - an aggregate always has a row
     return Amount(**dict(row))
 
@@ -86,7 +88,8 @@ async def count(
     await connection.execute(TUNE_PLAN)
     guard = await holds.guard(connection)
     judged = judgement(policies, guard, at=at, plausible_days=plausible_days)
-    rows = await connection.fetch(counting(judged), *judged.parameters.values)
+    query = counting(judged)
+    rows = await connection.fetch(query, *judged.parameters.values, timeout=TIMEOUT_S)
     going = {
         judged.policy(row["number"]).name: row for row in rows if row["over"] and not row["by_hold"]
     }

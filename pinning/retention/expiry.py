@@ -94,10 +94,16 @@ class Expiry:
 
 async def judge(pool: Pool, caution: Caution, *, at: datetime | None = None) -> Round | None:
     """Write down which pins are over by the policies in force; None: another process does it."""
-    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
-        if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
-            return None
-        return await _judge(connection, caution, at or datetime.now(UTC))
+    try:
+        async with (
+            pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read"),
+        ):
+            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _LOCK):
+                return None
+            return await _judge(connection, caution, at or datetime.now(UTC))
+    except asyncpg.SerializationError:
+        return None  # another process removed meanwhile what was being written down
 
 
 async def _judge(connection: Connection, caution: Caution, at: datetime) -> Round:
@@ -173,7 +179,8 @@ async def _write_down(
         going=add(list(going), "text[]"),
         most=add(MOST_A_ROUND, "bigint"),
     )
-    return rows_affected(await connection.execute(statement, *judged.parameters.values))
+    values = judged.parameters.values
+    return rows_affected(await connection.execute(statement, *values, timeout=count.TIMEOUT_S))
 
 
 TAKE = """

@@ -69,7 +69,9 @@ async def flow(
     connection: Connection, policies: Sequence[Policy], *, at: datetime, plausible_days: float
 ) -> Flow:
     """Return what comes and goes under `policies`, in a transaction of the caller's."""
-    arrived = await connection.fetchrow(ARRIVING, float(LOOK_BACK_DAYS), at)
+    arrived = await connection.fetchrow(
+        ARRIVING, float(LOOK_BACK_DAYS), at, timeout=count.TIMEOUT_S
+    )
     assert arrived is not None  # noqa: S101 - an aggregate always has a row
     days = arrived["days"] or LOOK_BACK_DAYS
     if not policies:
@@ -84,7 +86,8 @@ async def flow(
     query = judged.statement + _BY_DAY.replace("{now}", judged.now)
     leaving: defaultdict[int, float] = defaultdict(float)
     kept: defaultdict[int, float] = defaultdict(float)
-    for row in await connection.fetch(query, *judged.parameters.values):
+    values = judged.parameters.values
+    for row in await connection.fetch(query, *values, timeout=count.TIMEOUT_S):
         size = row["size_bytes"] * 100 / percent
         leaving[row["day"]] += size
         if row["kept_days"] is not None:
