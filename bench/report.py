@@ -69,7 +69,10 @@ def line_of(figure: Figure) -> str:
     ratio = (
         f"  {figure.ratio:.3g}x of {figure.beside.name}" if figure.beside and figure.ratio else ""
     )
-    return f"{figure.name}: {shown(figure.value)} {figure.unit}{ratio}{_verdict(figure)}"
+    p50 = _milliseconds(figure, "p50_ms")
+    of_each = f"  p50 {p50}" if p50 else ""
+    value = f"{shown(figure.value)} {figure.unit}"
+    return f"{figure.name}: {value}{of_each}{ratio}{_verdict(figure)}"
 
 
 def shown(value: float) -> str:

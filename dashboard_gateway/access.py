@@ -45,7 +45,7 @@ class Access(Enum):
 ROUTES: Final[dict[tuple[str, str], Access]] = {
     # Machines.
     ("GET", "/healthz"): Access.PUBLIC,
-    ("GET", "/metrics"): Access.PUBLIC,
+    ("GET", "/metrics"): Access.HANDLER,
     ("POST", "/api/v1/events"): Access.HANDLER,
     ("POST", "/api/v1/blocks"): Access.HANDLER,
     ("POST", "/api/v1/results"): Access.HANDLER,

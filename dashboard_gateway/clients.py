@@ -23,6 +23,8 @@ from pinhole.contract.pins import (
     BatchPinResults,
     BlockStored,
     Origin,
+    SeenFrame,
+    SeenRequest,
 )
 
 M = TypeVar("M", bound=BaseModel)
@@ -177,6 +179,18 @@ class PinningClient:
         if len(results) != len(pins):
             raise BrokeOff(f"pinning answered {len(results)} results for {len(pins)} pins")
         return results
+
+    async def put_seen(self, owner: Owner, frames: Sequence[SeenFrame]) -> None:
+        """Tell what was seen in pinned frames of one owner, so that policies can decide on it."""
+        camera = owner.as_camera
+        request = SeenRequest(
+            site=camera[0] if camera else None,
+            camera=camera[1] if camera else None,
+            frames=list(frames),
+        )
+        await self._pinning.call(
+            "POST", "/api/v1/seen", body=request.wire(), headers={OWNER_HEADER: owner.text}
+        )
 
     async def put_block(self, owner: Owner, data: bytes) -> BlockStored:
         """Store bytes that came from `owner`."""

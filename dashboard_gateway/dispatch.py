@@ -25,6 +25,7 @@ from dashboard_gateway.records import Records
 from dashboard_gateway.resources import PINNING, SESSION, SETTINGS, WRITERS
 from dashboard_gateway.revival import revive_camera
 from dashboard_gateway.settings import DashboardSettings
+from dashboard_gateway.telling import Telling
 from pinhole.runtime.health import SUPERVISOR
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tasks import Supervisor
@@ -68,6 +69,9 @@ async def _dispatching(app: web.Application) -> AsyncIterator[None]:
         "neighbours",
         Neighbours(app[PINNING], detector).run,
         stalls_after_s=settings.stalls_after_s,
+    )
+    supervisor.start(
+        "telling", Telling(pool, app[PINNING]).run, stalls_after_s=settings.stalls_after_s
     )
     supervisor.start(
         "orphans", Orphans(pool).run, stalls_after_s=orphans.EVERY_S + settings.stalls_after_s

@@ -22,7 +22,7 @@ from dashboard_gateway.resources import SETTINGS, WRITERS
 from dashboard_gateway.sorting import Taken
 from pinhole.contract.errors import Busy, Unprocessable
 from pinhole.runtime.health import SUPERVISOR
-from pinhole.runtime.postgres import AWAY, Pool, PostgresUnavailable
+from pinhole.runtime.postgres import AWAY, OUTAGES, Pool, PostgresUnavailable
 from pinhole.runtime.tasks import Pulse
 
 logger = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class GroupCommit:
             # Whatever it is, those who wait must hear of it. Most of all a lost connection: whether
             # it committed, nobody knows, and a repeat finds out.
             problem = f"nothing was committed: {type(error).__name__}: {error}"
-            if not isinstance(error, AWAY):
+            if not isinstance(error, OUTAGES):
                 logger.exception("a commit failed")
             elif pulse.error is None:
                 logger.warning("%s", problem)

@@ -39,7 +39,6 @@ SETTINGS: Final = DBSettings(
     durability=Durability.balanced,
 )
 ENQUEUE: Final = QueryQueueBuilder(SETTINGS).build_enqueue_query()
-ENQUEUE_ONCE: Final = QueryQueueBuilder(SETTINGS).build_enqueue_query("skip")
 
 
 def payload_of(ids: Iterable[int]) -> bytes:

@@ -182,6 +182,11 @@ DETECTED = """
     WHERE f.frame_id = n.frame_id AND f.analysis_state IN ('waiting', 'failed')
     RETURNING f.frame_id
 """
+# Pinning's policies decide on it: `telling` tells, whatever becomes of this process.
+UNTOLD = """
+    INSERT INTO dashboard.untold (frame_id) SELECT * FROM unnest($1::bigint[])
+    ON CONFLICT (frame_id) DO UPDATE SET revision = untold.revision + 1
+"""
 DETECTIONS = """
     INSERT INTO dashboard.detections
         (frame_id, ordinal, xyxy_px, confidence, class_id, class_name)
@@ -209,6 +214,7 @@ async def write_detected(connection: Connection, records: Sequence[Detected]) ->
         [max((d.confidence for d in answer.detections), default=None) for answer in answers],
     )
     changed = {row["frame_id"] for row in rows}
+    await connection.execute(UNTOLD, list(changed))
     await _write_detections(connection, [r for r in records if r.frame_id in changed])
     await memo.remember(connection, [Entry(record.cid, record.answer) for record in records])
 

@@ -34,6 +34,6 @@ for token in dashboard_pinning_token dashboard_yolo_token yolo_pinning_token; do
 done
 # An Ed25519 private key is any 32 random bytes: the key of the profile's own camera.
 printf 'whsk_%s' "$(head -c 32 /dev/urandom | base64 | tr -d '\n')" | keep camera_key
-for secret in pinning_kubo_rpc_token camera_kubo_rpc_token grafana_admin_password; do
+for secret in pinning_kubo_rpc_token camera_kubo_rpc_token metrics_token grafana_admin_password; do
     random | keep "$secret"
 done

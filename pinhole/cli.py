@@ -13,6 +13,8 @@ from importlib.metadata import EntryPoint, PackageNotFoundError, entry_points, v
 from pinhole.contract.errors import PinholeError
 from pinhole.runtime.commands import Commands
 from pinhole.stack import run_state, stack_commands, token_commands, up_command
+from pinhole.stack.doctor import commands as doctor_commands
+from pinhole.stack.doctor.examined import hub_of
 from pinhole.stack.layout import Layout
 
 GROUP = "pinhole.commands"
@@ -47,8 +49,8 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"pinhole {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for register in (up_command.register, stack_commands.register, token_commands.register):
-        register(commands)
+    for module in (up_command, stack_commands, token_commands, doctor_commands):
+        module.register(commands)
     if not words or words[0] not in commands.choices:
         _point_at_running_stack()
         for entry_point in sorted(entry_points(group=GROUP), key=lambda found: found.name):
@@ -58,10 +60,16 @@ def make_parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 def _point_at_running_stack() -> None:
     """Let the services' commands work on the stack that runs here, unless told otherwise."""
-    state = run_state.read(Layout.here())
-    if state is not None:
-        for service in ("DASHBOARD", "PINNING"):
-            os.environ.setdefault(f"{service}_POSTGRES_DSN", state.dsn)
+    layout = Layout.here()
+    state = run_state.read(layout)
+    if state is None:
+        return
+    for service in ("DASHBOARD", "PINNING"):
+        os.environ.setdefault(f"{service}_POSTGRES_DSN", state.dsn)
+    hub = hub_of(layout)
+    if hub is not None and "PINNING_KUBO_RPC_URL" not in os.environ:
+        os.environ["PINNING_KUBO_RPC_URL"] = hub.rpc_url
+        os.environ.setdefault("PINNING_KUBO_RPC_TOKEN", hub.token or "")
 
 
 def _register(entry_point: EntryPoint, commands: Commands) -> None:

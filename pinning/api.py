@@ -1,5 +1,6 @@
 """The Pinning Service API 1.0.0: `/pins` and `/pins/{requestid}`, in its exact words."""
 
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -10,16 +11,20 @@ from pinhole.contract.errors import NotFound, Refused, Unprocessable
 from pinhole.contract.pins import Pin, PinResults, PinStatus, Status
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body
+from pinhole.runtime.openapi import Operation, add_route
 from pinhole.runtime.tokens import Token
 from pinning.callers import caller_of
 from pinning.clients import allowed_origins, lists_unfinished
-from pinning.keys import HUB, NETWORKS, PINS, POOL, SETTINGS
-from pinning.listing import Filter, page
+from pinning.filters import PARAMETERS, Filter
+from pinning.keys import HUB, NETWORKS, PINS, POOL, PRESSURE, SETTINGS
+from pinning.listing import page
 from pinning.store import NewPin, StoredPin
 from pinning.texts import check_storable
 
 MAX_BODY_BYTES: Final = 2**20  # 1,000 meta keys with a kilobyte each
 MAX_DELEGATES: Final = 20
+COUNT_HEADER: Final = "Pinhole-Count"
+"""Says whether the count of a list is `exact` or an `estimate`."""
 
 
 async def list_pins(request: web.Request) -> web.Response:
@@ -31,12 +36,15 @@ async def list_pins(request: web.Request) -> web.Response:
     )
     found = await page(request.app[POOL], caller.owner, wanted)
     results = [_status(request, pin) for pin in found.pins]
-    return json_answer(PinResults(count=found.count, results=results))
+    answer = json_answer(PinResults(count=found.count, results=results))
+    answer.headers[COUNT_HEADER] = "exact" if found.is_exact else "estimate"
+    return answer
 
 
 async def add_pin(request: web.Request) -> web.Response:
     """Add a pin. The same CID again is another pin, with another requestid."""
     caller = await caller_of(request, Scope.PINS_WRITE)
+    request.app[PRESSURE].check(caller.owner)
     new = await _new_pin(request, caller.token)
     pins = request.app[PINS]
     (added,) = (await pins.add(caller.owner, [new])).values()
@@ -54,6 +62,7 @@ async def get_pin(request: web.Request) -> web.Response:
 async def replace_pin(request: web.Request) -> web.Response:
     """Replace a pin: a new requestid, and the old one is not found any more."""
     caller = await caller_of(request, Scope.PINS_WRITE)
+    request.app[PRESSURE].check(caller.owner)
     new = await _new_pin(request, caller.token)
     pin = await request.app[PINS].replace(caller.owner, _requestid(request), new)
     return json_answer(_status(request, pin), status=202)
@@ -121,10 +130,25 @@ def _info(pin: StoredPin) -> dict[str, str]:
     return info
 
 
+_REQUESTID: Final = {"requestid": {"type": "string", "format": "uuid"}}
+# What has another form is no pin, and `batch` and `meta` are routes of their own.
+_ONE_PIN: Final = "/pins/{requestid:[0-9a-fA-F-]{36}}"
+_LIST: Final = Operation(
+    scope=Scope.PINS_READ,
+    query=PARAMETERS,
+    answers={200: PinResults},
+    headers={COUNT_HEADER: {"type": "string", "enum": ["exact", "estimate"]}},
+)
+_ADD: Final = Operation(scope=Scope.PINS_WRITE, body=Pin, answers={202: PinStatus})
+_GET: Final = Operation(scope=Scope.PINS_READ, path=_REQUESTID, answers={200: PinStatus})
+_REPLACE: Final = replace(_ADD, path=_REQUESTID)
+_DELETE: Final = Operation(scope=Scope.PINS_WRITE, path=_REQUESTID, answers={202: None})
+
+
 def add_routes(app: web.Application) -> None:
     """Add the Pinning Service API."""
-    app.router.add_get("/pins", list_pins)
-    app.router.add_post("/pins", add_pin)
-    app.router.add_get("/pins/{requestid}", get_pin)
-    app.router.add_post("/pins/{requestid}", replace_pin)
-    app.router.add_delete("/pins/{requestid}", delete_pin)
+    add_route(app, "GET", "/pins", list_pins, _LIST)
+    add_route(app, "POST", "/pins", add_pin, _ADD)
+    add_route(app, "GET", _ONE_PIN, get_pin, _GET)
+    add_route(app, "POST", _ONE_PIN, replace_pin, _REPLACE)
+    add_route(app, "DELETE", _ONE_PIN, delete_pin, _DELETE)

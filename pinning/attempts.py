@@ -13,6 +13,7 @@ from pinning.hub import Hub
 from pinning.keeper import Keeper
 from pinning.locks import lock
 from pinning.metrics import ATTEMPTS
+from pinning.pressure import HubFull, Pressure
 from pinning.schedule import RetryPolicy
 from pinning.wants import PINNED, NotKept, Outcome, Reason, Want
 
@@ -31,6 +32,7 @@ class Attempts:
         hub: Hub,
         fetcher: Fetcher,
         keeper: Keeper,
+        pressure: Pressure,
         *,
         at_once: int,
         policy: RetryPolicy,
@@ -39,6 +41,7 @@ class Attempts:
         self._hub = hub
         self._fetcher = fetcher
         self._keeper = keeper
+        self._pressure = pressure
         # From fetch to commit: bounds the blocks in memory.
         self._slots = asyncio.Semaphore(at_once)
         self._client_slots = asyncio.Semaphore(at_once)
@@ -151,15 +154,19 @@ class Attempts:
             # The owner may have pushed the bytes meanwhile.
             if await self.claim([want]):
                 return PINNED
-            hub_is_down = why.reason is Reason.HUB_UNAVAILABLE
+            hub_is_out = why.reason in (Reason.HUB_UNAVAILABLE, Reason.HUB_FULL)
             return await schedule.put_off(
-                self._pool, want, why, _HUB_RETRY if hub_is_down else self._policy
+                self._pool, want, why, _HUB_RETRY if hub_is_out else self._policy
             )
         return PINNED
 
     async def _fetch_and_keep(self, want: Want, written: Awaitable[Container[Want]] | None) -> None:
         if not self._hub.is_up:
             raise NotKept(Reason.HUB_UNAVAILABLE, "the hub's Kubo is down", retryable=True)
+        try:
+            self._pressure.check(want.owner)
+        except HubFull as full:
+            raise NotKept(Reason.HUB_FULL, full.details, retryable=True, tried=False) from full
         is_camera = want.owner.as_camera is not None
         async with self._slots if is_camera else self._client_slots:
             arrival = await self._fetcher.fetch(want)

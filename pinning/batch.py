@@ -9,13 +9,13 @@ from typing import Final
 
 from aiohttp import web
 
-from pinhole.contract.errors import Refused, Unprocessable
-from pinhole.contract.owners import Owner
+from pinhole.contract.errors import Refused
 from pinhole.contract.pins import BatchPin, BatchPinRequest, BatchPinResult, BatchPinResults
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body
-from pinning.callers import acting_for, caller_of
-from pinning.keys import PINS, SETTINGS
+from pinhole.runtime.openapi import Operation, Parameter, add_route
+from pinning.callers import batch_owner, caller_of
+from pinning.keys import PINS, PRESSURE, SETTINGS
 from pinning.pins import Key
 from pinning.store import Added, NewPin
 from pinning.texts import check_storable
@@ -28,9 +28,9 @@ async def pin_batch(request: web.Request) -> web.Response:
     caller = await caller_of(request, Scope.PINS_WRITE)
     wait_s = _wait_s(request)
     batch = await json_body(request, BatchPinRequest, MAX_BODY_BYTES)
-    owner = caller.owner
-    if batch.camera is not None or batch.site is not None:
-        owner = acting_for(caller.token, _camera(batch))
+    owner = batch_owner(caller, batch.site, batch.camera)
+    if owner.as_camera is None:
+        request.app[PRESSURE].check(owner)
     pins = {_key(pin): _new_pin(pin) for pin in batch.pins}
     added = await request.app[PINS].add(owner, list(pins.values()), wait_s=wait_s)
     results = [_result(pin, added[_key(pin)]) for pin in batch.pins]
@@ -47,12 +47,6 @@ def _wait_s(request: web.Request) -> float:
     if not 0 <= wait_s <= longest_s:
         raise Refused(f"wait_s is a number of seconds from 0 to {longest_s:g}, got {text[:40]!r}")
     return wait_s
-
-
-def _camera(batch: BatchPinRequest) -> Owner:
-    if batch.camera is None or batch.site is None:
-        raise Unprocessable("camera and site come together: a camera's name is unique in its site")
-    return Owner.camera(batch.site, batch.camera)
 
 
 def _key(pin: BatchPin) -> Key:
@@ -83,6 +77,24 @@ def _result(pin: BatchPin, added: Added) -> BatchPinResult:
     )
 
 
+_OPERATION: Final = Operation(
+    scope=Scope.PINS_WRITE,
+    query=[
+        Parameter(
+            name="wait_s",
+            schema=lambda app: {
+                "type": "number",
+                "minimum": 0,
+                "maximum": app[SETTINGS].max_wait_s,
+            },
+            description="seconds to wait for the bytes",
+        )
+    ],
+    body=BatchPinRequest,
+    answers={200: BatchPinResults},
+)
+
+
 def add_routes(app: web.Application) -> None:
     """Add the batch route; before `/pins/{requestid}`, which would take its name for an id."""
-    app.router.add_post("/pins/batch", pin_batch)
+    add_route(app, "POST", "/pins/batch", pin_batch, _OPERATION)

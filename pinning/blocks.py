@@ -2,41 +2,46 @@
 
 Up to 2,096,896 bytes are one raw block, whose CID is their SHA-256; more become a tree. They are
 bound to the caller, or to the owner that a service names, and kept 24 hours unless a pin claims
-them.
+them. `GET /api/v1/blocks/{cid}` gives an owner its bytes again, wherever they are stored.
 """
 
 import asyncio
+from typing import Final
 
 from aiohttp import web
 
-from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid
-from pinhole.contract.errors import Busy, Gone, Unavailable, Unprocessable
-from pinhole.contract.owners import Owner
+from pinhole.contract.cid import Cid
+from pinhole.contract.errors import Busy, Unavailable, Unprocessable
 from pinhole.contract.pins import BlockStored
 from pinhole.contract.scopes import Scope
 from pinhole.runtime import hashing
 from pinhole.runtime.http import json_answer, read_limited
+from pinhole.runtime.openapi import Operation, add_route
 from pinning.callers import caller_of
-from pinning.keeper import Kept
-from pinning.keys import ATTEMPTS, HUB, KEEPER, SETTINGS, UPLOADS
-from pinning.wants import PINNED, Arrival, NotKept, Reason, Source, Want
+from pinning.keys import ATTEMPTS, PRESSURE, SETTINGS, STORES, UPLOADS
+from pinning.stores import Push
+from pinning.wants import PINNED, Want
+
+# Whatever somebody stored, it is nothing that a browser shows or a shared cache keeps.
+_AS_BYTES: Final = {
+    "Cache-Control": "private, no-store",
+    "Content-Security-Policy": "sandbox; default-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+}
 
 
 async def put_block(request: web.Request) -> web.Response:
     """Store a body's bytes; answer with their CID when they are pinned and written down."""
     caller = await caller_of(request, Scope.BLOCKS_WRITE)
+    request.app[PRESSURE].check(caller.owner)
     uploads = request.app[UPLOADS]
     if uploads.locked():
         raise Busy("too many uploads at once")
     async with uploads:
         data = await _read(request)
         sha256 = await hashing.sha256(data)
-        arrival = await _arrival(request, caller.owner, data, sha256)
-        kept = await _keep(request, arrival)
-    request.app[ATTEMPTS].tell(arrival.want, PINNED)
-    stored = BlockStored(
-        cid=arrival.want.cid, sha256=sha256.hex(), size_bytes=len(data), duplicate=kept.duplicate
-    )
+        stored = await request.app[STORES].store(Push(caller.owner, data, sha256))
+    request.app[ATTEMPTS].tell(Want(caller.owner, stored.cid), PINNED)
     return json_answer(stored)
 
 
@@ -55,28 +60,20 @@ async def _read(request: web.Request) -> bytes:
     return data
 
 
-async def _arrival(request: web.Request, owner: Owner, data: bytes, sha256: bytes) -> Arrival:
-    is_block = len(data) <= MAX_BLOCK_BYTES
-    cid = Cid.from_sha256(sha256) if is_block else await request.app[HUB].root_of(data)
-    return Arrival(
-        want=Want(owner, cid),
-        source=Source.PUSH,
-        size_bytes=len(data),
-        data=data,
-        sha256=None if is_block else sha256,
-        expires_after_s=request.app[SETTINGS].unclaimed_for.total_seconds(),
-    )
+async def get_block(request: web.Request) -> web.Response:
+    """Answer with bytes that the caller stored, verified; of others' it learns nothing."""
+    caller = await caller_of(request, Scope.PINS_READ)
+    cid = Cid.parse(request.match_info["cid"])
+    data = await request.app[STORES].fetch(Want(caller.owner, cid))
+    return web.Response(body=data, content_type="application/octet-stream", headers=_AS_BYTES)
 
 
-async def _keep(request: web.Request, arrival: Arrival) -> Kept:
-    try:
-        return await request.app[KEEPER].keep(arrival)
-    except NotKept as why:
-        if why.reason is Reason.ERASED:
-            raise Gone(why.details, reason=why.reason) from why
-        raise Unavailable(why.details, reason=why.reason) from why
+_OPERATION: Final = Operation(
+    scope=Scope.BLOCKS_WRITE, body="application/octet-stream", answers={200: BlockStored}
+)
 
 
 def add_routes(app: web.Application) -> None:
-    """Add the route for bytes."""
-    app.router.add_post("/api/v1/blocks", put_block)
+    """Add the routes for bytes."""
+    add_route(app, "POST", "/api/v1/blocks", put_block, _OPERATION)
+    app.router.add_get("/api/v1/blocks/{cid}", get_block)

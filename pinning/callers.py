@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from pinhole.contract.errors import Forbidden
+from pinhole.contract.errors import Forbidden, Unprocessable
 from pinhole.contract.owners import OWNER_HEADER, Owner
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.tokens import Token, require
@@ -30,6 +30,20 @@ async def caller_of(request: web.Request, scope: Scope) -> Caller:
     if named is None:
         return Caller(token, Owner.token(token.name))
     return Caller(token, acting_for(token, Owner.parse(named)))
+
+
+def batch_owner(caller: Caller, site: str | None, camera: str | None) -> Owner:
+    """Return the owner that a batch is about: the camera that it names, or else the caller's.
+
+    Raises:
+        Unprocessable: it names half a camera.
+        Forbidden: the token may not act for it.
+    """
+    if site is None and camera is None:
+        return caller.owner
+    if site is None or camera is None:
+        raise Unprocessable("camera and site come together: a camera's name is unique in its site")
+    return acting_for(caller.token, Owner.camera(site, camera))
 
 
 def acting_for(token: Token, owner: Owner) -> Owner:

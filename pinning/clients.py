@@ -1,19 +1,16 @@
-"""Outside clients: what a token's `options` allow it.
-
-`unfinished_in_lists` (bool): lists without a status show unfinished pins too, for clients that
-expect them. `origin_peers` (peer ids) and `origin_networks` (CIDR): which `origins` may be dialled.
-"""
+"""Outside clients: what a token's options allow it."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
 
+from pinhole.contract.scopes import TokenOption
 from pinhole.runtime.tokens import Token
 from pinning.networks import AddressNotAllowed, AllowedNetworks, peer_of
 
 
 def lists_unfinished(token: Token) -> bool:
     """Whether the token's lists without a status show unfinished and failed pins too."""
-    return bool(token.options.get("unfinished_in_lists", False))
+    return bool(token.options.get(TokenOption.UNFINISHED_IN_LISTS, False))
 
 
 def allowed_origins(token: Token, origins: Sequence[str], networks: AllowedNetworks) -> list[str]:
@@ -22,8 +19,9 @@ def allowed_origins(token: Token, origins: Sequence[str], networks: AllowedNetwo
     An origin needs a peer that the token names and an address inside both the token's networks
     and the service's own.
     """
-    peers = set(token.options.get("origin_peers", ()))
-    own = AllowedNetworks([ip_network(text) for text in token.options.get("origin_networks", ())])
+    peers = set(token.options.get(TokenOption.ORIGIN_PEERS, ()))
+    networks_of_token = token.options.get(TokenOption.ORIGIN_NETWORKS, ())
+    own = AllowedNetworks([ip_network(text) for text in networks_of_token])
     return [
         origin
         for origin in origins

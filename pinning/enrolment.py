@@ -3,15 +3,18 @@
 The records come from enrolment, by a service's hand; no camera and no message writes them.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from aiohttp import web
 
 from pinhole.contract.errors import NotFound
+from pinhole.contract.ids import NAME_PATTERN
 from pinhole.contract.owners import Owner
 from pinhole.contract.pins import Origin
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.http import json_answer, json_body
+from pinhole.runtime.openapi import Operation, add_route
 from pinhole.runtime.tokens import require
 from pinning.keys import NETWORKS, ORIGINS
 
@@ -56,9 +59,16 @@ def _owner(request: web.Request) -> Owner:
     return Owner.camera(request.match_info["site"], request.match_info["camera"])
 
 
+_NAME: Final = {"type": "string", "pattern": NAME_PATTERN}
+_PATH: Final = {"site": _NAME, "camera": _NAME}
+_GET: Final = Operation(scope=Scope.PINS_SERVICE, path=_PATH, answers={200: Origin})
+_PUT: Final = replace(_GET, body=Origin)
+_DELETE: Final = replace(_GET, answers={204: None})
+
+
 def add_routes(app: web.Application) -> None:
     """Add the routes of origins."""
     path = "/api/v1/origins/{site}/{camera}"
-    app.router.add_put(path, put_origin)
-    app.router.add_get(path, get_origin)
-    app.router.add_delete(path, delete_origin)
+    add_route(app, "PUT", path, put_origin, _PUT)
+    add_route(app, "GET", path, get_origin, _GET)
+    add_route(app, "DELETE", path, delete_origin, _DELETE)

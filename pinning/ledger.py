@@ -19,7 +19,7 @@ class Standing:
 
     erased: bool
     held: bool
-    """Whether the hub has the block under a pin of ours."""
+    """Whether the hub's Kubo has the block under a pin of ours."""
     bound: bool
     """Whether these bytes came from this owner before."""
     wanted: bool
@@ -27,7 +27,8 @@ class Standing:
 
 
 READ = """
-    SELECT t.cid IS NOT NULL AS erased, coalesce(b.state = 'held', false) AS held,
+    SELECT t.cid IS NOT NULL AS erased, coalesce(b.state = 'held' AND NOT b.in_file_tree, false)
+           AS held,
            n.cid IS NOT NULL AS bound,
            EXISTS (SELECT FROM pinning.pins AS p WHERE p.cid = w.cid AND p.owner = w.owner)
                AS wanted
@@ -53,10 +54,11 @@ RECORD = """
                              $5::bytea[], $6::boolean[], $7::float8[])
             AS k (cid, owner, source, size_bytes, sha256, is_tree, expires_after_s)
     ), block AS (
-        INSERT INTO pinning.blocks (cid, is_tree, size_bytes, sha256)
-        SELECT DISTINCT ON (cid) cid, is_tree, size_bytes, sha256 FROM kept ORDER BY cid
-        ON CONFLICT (cid) DO UPDATE SET state = 'held', releasing_at = NULL, held_at = now()
-            WHERE blocks.state <> 'held'
+        INSERT INTO pinning.blocks (cid, is_tree, size_bytes, sha256, in_file_tree)
+        SELECT DISTINCT ON (cid) cid, is_tree, size_bytes, sha256, $8 FROM kept ORDER BY cid
+        ON CONFLICT (cid) DO UPDATE SET state = 'held', releasing_at = NULL, held_at = now(),
+            in_file_tree = excluded.in_file_tree
+            WHERE blocks.state <> 'held' OR blocks.in_file_tree <> excluded.in_file_tree
     ), pin AS (
         UPDATE pinning.pins AS p
         SET status = 'pinned', settled_at = now(), next_attempt_at = NULL, reason = NULL,
@@ -77,8 +79,13 @@ RECORD = """
 """
 
 
-async def record(connection: Connection, arrivals: Collection[Arrival]) -> None:
-    """Write that the hub holds and pinned `arrivals`, at most one a want, each for its owner."""
+async def record(
+    connection: Connection, arrivals: Collection[Arrival], *, in_file_tree: bool = False
+) -> None:
+    """Write that the hub holds and pinned `arrivals`, at most one a want, each for its owner.
+
+    With `in_file_tree` they lie as files in the tree, and not in Kubo.
+    """
     rows = [
         (
             arrival.want.cid.binary,
@@ -91,7 +98,23 @@ async def record(connection: Connection, arrivals: Collection[Arrival]) -> None:
         )
         for arrival in arrivals
     ]
-    await connection.execute(RECORD, *map(list, zip(*rows, strict=True)))
+    columns = map(list, zip(*rows, strict=True))
+    await connection.execute(RECORD, *columns, in_file_tree)
+
+
+PLACE = """
+    SELECT b.in_file_tree FROM pinning.bindings AS n JOIN pinning.blocks AS b USING (cid)
+    WHERE n.cid = $1 AND n.owner = $2 AND b.state = 'held'
+"""
+
+
+async def is_in_file_tree(pool: Pool, want: Want) -> bool | None:
+    """Whether a want's bytes lie in the file tree; None where its owner has none here.
+
+    Needs no lock: who reads them notices if they went meanwhile.
+    """
+    place: bool | None = await pool.fetchval(PLACE, want.cid.binary, want.owner.text)
+    return place
 
 
 CLAIM = """
@@ -99,6 +122,7 @@ CLAIM = """
         SELECT b.cid, b.owner, k.size_bytes FROM pinning.bindings AS b
         JOIN unnest($1::bytea[], $2::text[]) AS w (cid, owner) USING (cid, owner)
         JOIN pinning.blocks AS k USING (cid)
+        WHERE k.state = 'held'
     ), claimed AS (
         UPDATE pinning.bindings AS b SET expires_at = NULL, claimed_at = now()
         FROM bound WHERE b.cid = bound.cid AND b.owner = bound.owner AND b.claimed_at IS NULL
@@ -116,52 +140,6 @@ async def claim(connection: Connection, wants: Collection[Want]) -> set[Want]:
     """Settle the pins of those `wants` whose bytes came from their owner; return which."""
     rows = await connection.fetch(CLAIM, *_columns(wants))
     return {Want(Owner.parse(row["owner"]), Cid.from_binary(row["cid"])) for row in rows}
-
-
-UNBIND = """
-    DELETE FROM pinning.bindings AS b WHERE b.cid = $1 AND b.owner = $2
-    AND NOT EXISTS (SELECT FROM pinning.pins AS p WHERE p.cid = b.cid AND p.owner = b.owner)
-"""
-LET_GO = """
-    UPDATE pinning.blocks AS b SET state = 'releasing', releasing_at = now()
-    WHERE b.cid = $1 AND b.state = 'held'
-    AND NOT EXISTS (SELECT FROM pinning.bindings AS n WHERE n.cid = b.cid)
-"""
-
-
-async def drop(connection: Connection, want: Want) -> None:
-    """Drop the binding if no pin of the owner is left, and let the block go if no binding is."""
-    await connection.execute(UNBIND, want.cid.binary, want.owner.text)
-    await connection.execute(LET_GO, want.cid.binary)
-
-
-RELEASING = """
-    SELECT cid FROM pinning.blocks WHERE state = 'releasing' ORDER BY releasing_at LIMIT $1
-"""
-
-
-async def releasing(pool: Pool, limit: int) -> list[Cid]:
-    """Return the blocks that wait longest for their removal. Needs no lock."""
-    return [Cid.from_binary(row["cid"]) for row in await pool.fetch(RELEASING, limit)]
-
-
-STILL_RELEASING = """
-    SELECT b.cid FROM pinning.blocks AS b
-    WHERE b.cid = ANY ($1::bytea[]) AND b.state = 'releasing'
-    AND NOT EXISTS (SELECT FROM pinning.bindings AS n WHERE n.cid = b.cid)
-"""
-
-
-async def still_releasing(connection: Connection, cids: Collection[Cid]) -> list[Cid]:
-    """Return those of `cids` that may be removed now that their locks are held."""
-    rows = await connection.fetch(STILL_RELEASING, [cid.binary for cid in cids])
-    return [Cid.from_binary(row["cid"]) for row in rows]
-
-
-async def remove(connection: Connection, cids: Collection[Cid]) -> None:
-    """Forget blocks that are gone from the hub."""
-    binaries = [cid.binary for cid in cids]
-    await connection.execute("DELETE FROM pinning.blocks WHERE cid = ANY ($1::bytea[])", binaries)
 
 
 IS_ANOTHERS = """

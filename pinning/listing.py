@@ -1,135 +1,81 @@
-"""Listing pins: the filters of the Pinning Service API, read from a query and turned into SQL.
+"""A page of pins, newest first, in about the same time however many there are.
 
-Source: IPFS Pinning Service API 1.0.0, `GET /pins`.
+A list looks at the newest pins of one walk (pinning/walks.py) until its page is full. How many
+match in all is counted up to a thousand and estimated beyond: counting a million takes 80 ms at
+best, and a page has ten.
 """
 
-import json
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
-from typing import Final, TypeVar
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final
 
-from multidict import MultiMapping
-
-from pinhole.contract.cid import Cid
-from pinhole.contract.errors import Refused
 from pinhole.contract.owners import Owner
-from pinhole.contract.pins import MAX_META_KEYS, MAX_NAME_LENGTH, Status
-from pinhole.runtime.postgres import Pool
+from pinhole.runtime.postgres import Connection, Pool
+from pinning import walks
+from pinning.filters import Filter
 from pinning.store import StoredPin
-from pinning.texts import check_storable
+from pinning.walks import FEW, Walk
 
-DEFAULT_LIMIT: Final = 10
-MAX_LIMIT: Final = 1000
-MAX_CIDS: Final = 10
+# Pins that are looked at for each that the page shows, where more are there than are counted. They
+# may lie in as many places: a thousand took 35 ms on a busy machine.
+_LOOKS: Final = 4
+# Where they do not fill the page: ten times as many.
+_WIDER: Final = 10
+_ALL: Final = 2**31 - 1
 
-# A day from the ends of what can be stored: an offset must not lead beyond.
-_MIN_YEAR: Final = 2
-_MAX_YEAR: Final = 9998
+# $1 to $4 are told in pinning/walks.py; $10 is how many the page lacks. Each filter is compared,
+# also the one that the walk is of: a facet is only a hash.
+_MATCHING: Final = """
+    , matching AS MATERIALIZED (
+        SELECT p.created_at FROM candidates, LATERAL (
+            SELECT * FROM pinning.pins WHERE owner = $1 AND created_at = candidates.created_at
+            OFFSET 0  -- row by row from the index: the planner, who knows no limit, reads all
+        ) AS p
+        WHERE ($5::bytea[] IS NULL OR p.cid = ANY ($5))
+        AND ($6::text IS NULL OR CASE $7::text
+            WHEN 'exact' THEN p.name = $6
+            WHEN 'iexact' THEN lower(p.name) = lower($6)
+            WHEN 'partial' THEN position($6 in p.name) > 0
+            ELSE position(lower($6) in lower(p.name)) > 0 END)
+        AND p.status = ANY ($8::pinning.status[])
+        AND ($9::jsonb IS NULL OR p.meta @> $9)
+    )
+"""
+# Where the walk is exactly what is asked for, no row but the page's own is read.
+_ALL_MATCH: Final = """
+    , matching AS (
+        SELECT created_at FROM candidates
+        WHERE ($5::bytea[], $6::text, $9::jsonb) IS NULL
+        AND ($7::text, $8::pinning.status[]) IS NOT NULL
+    )
+"""
+_NEWEST: Final = """
+    , newest AS (
+        SELECT p.* FROM (
+            SELECT created_at FROM matching ORDER BY created_at DESC LIMIT $10
+        ) AS m, LATERAL (
+            SELECT * FROM pinning.pins WHERE owner = $1 AND created_at = m.created_at OFFSET 0
+        ) AS p
+    )
+    SELECT looked_at, oldest, (SELECT count(*) FROM matching) AS matched, newest.*
+    FROM (SELECT count(*) AS looked_at, min(created_at) AS oldest FROM candidates) AS looked
+    LEFT JOIN newest ON true
+    ORDER BY newest.created_at DESC
+"""
 
-W = TypeVar("W", bound=StrEnum)
-
-
-class Match(StrEnum):
-    """How `name` is compared."""
-
-    EXACT = "exact"
-    IEXACT = "iexact"
-    PARTIAL = "partial"
-    IPARTIAL = "ipartial"
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which pins of one owner are listed; None does not filter."""
-
-    cids: list[Cid] | None = None
-    name: str | None = None
-    match: Match = Match.EXACT
-    statuses: list[Status] | None = None
-    before: datetime | None = None
-    after: datetime | None = None
-    limit: int = DEFAULT_LIMIT
-    meta: dict[str, str] | None = None
-
-    @classmethod
-    def of(cls, query: MultiMapping[str], *, default_statuses: list[Status]) -> "Filter":
-        """Return the filter that a query asks for.
-
-        Raises:
-            Refused: a parameter is malformed; the sentence names it.
-        """
-        name = query.get("name")
-        if name is not None and len(name) > MAX_NAME_LENGTH:
-            raise Refused(f"name has {len(name)} characters, the limit is {MAX_NAME_LENGTH}")
-        check_storable("name", name or "")
-        return cls(
-            cids=_cids(query),
-            name=name,
-            match=_word(Match, "match", query.get("match", Match.EXACT)),
-            statuses=[_word(Status, "status", word) for word in _words(query, "status")]
-            or default_statuses,
-            before=_instant(query, "before"),
-            after=_instant(query, "after"),
-            limit=_limit(query.get("limit", str(DEFAULT_LIMIT))),
-            meta=_meta(query.get("meta")),
-        )
-
-
-def _words(query: MultiMapping[str], name: str) -> list[str]:
-    """Return a list that is written with commas, or by repeating the parameter, or both."""
-    return [word for text in query.getall(name, []) for word in text.split(",") if word]
-
-
-def _cids(query: MultiMapping[str]) -> list[Cid] | None:
-    words = _words(query, "cid")
-    if len(words) > MAX_CIDS:
-        raise Refused(f"cid has {len(words)} values, the limit is {MAX_CIDS}")
-    # A CID that Pinhole cannot hold is refused, as everywhere.
-    return [Cid.parse(word) for word in words] or None
-
-
-def _word(kind: type[W], name: str, word: str) -> W:
-    try:
-        return kind(word)
-    except ValueError:
-        known = ", ".join(kind)
-        raise Refused(f"{name} is one of {known}; got {word[:40]!r}") from None
-
-
-def _instant(query: MultiMapping[str], name: str) -> datetime | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    try:
-        # "+" of an offset arrives as a space where the client did not escape it.
-        instant = datetime.fromisoformat(text.replace(" ", "+"))
-    except ValueError:
-        instant = datetime.min  # noqa: DTZ901 - refused below, as every instant without a zone
-    if instant.tzinfo is None or not _MIN_YEAR <= instant.year <= _MAX_YEAR:
-        raise Refused(f"{name} is an RFC 3339 instant with its zone; got {text[:40]!r}")
-    return instant.astimezone(UTC)
-
-
-def _limit(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:5]) <= MAX_LIMIT:
-        raise Refused(f"limit is a number from 1 to {MAX_LIMIT}; got {text[:40]!r}")
-    return int(text)
-
-
-def _meta(text: str | None) -> dict[str, str] | None:
-    if text is None:
-        return None
-    try:
-        meta = json.loads(text)
-    except (ValueError, RecursionError):
-        meta = None
-    if not isinstance(meta, dict) or not all(isinstance(value, str) for value in meta.values()):
-        raise Refused("meta is a JSON object of strings") from None
-    if len(meta) > MAX_META_KEYS:
-        raise Refused(f"meta has {len(meta)} keys, the limit is {MAX_META_KEYS}")
-    check_storable("meta", *meta, *meta.values())
-    return meta
+# How many there are, by the planner's statistics: 0.2 ms. Arguments that are NULL fall away.
+OF_FACET: Final = """
+    EXPLAIN (FORMAT JSON) SELECT FROM pinning.facets WHERE facet = $3::bigint
+    AND created_at < coalesce($1, 'infinity'::timestamptz)
+    AND created_at > coalesce($2, '-infinity'::timestamptz)
+"""
+OF_PINS: Final = """
+    EXPLAIN (FORMAT JSON) SELECT FROM pinning.pins WHERE owner = $3::text
+    AND created_at < coalesce($1, 'infinity'::timestamptz)
+    AND created_at > coalesce($2, '-infinity'::timestamptz)
+    AND ($4::pinning.status[] IS NULL OR status = ANY ($4))
+    AND ($5::bytea[] IS NULL OR cid = ANY ($5))
+"""
 
 
 @dataclass(frozen=True)
@@ -138,43 +84,95 @@ class Page:
 
     pins: list[StoredPin]
     count: int
+    is_exact: bool
+    """Whether `count` was counted; it always is up to a thousand."""
 
 
-_MATCHING: Final = """
-    FROM pinning.pins WHERE owner = $1
-    AND ($2::bytea[] IS NULL OR cid = ANY ($2))
-    AND ($3::text IS NULL OR CASE $4::text
-        WHEN 'exact' THEN name = $3
-        WHEN 'iexact' THEN lower(name) = lower($3)
-        WHEN 'partial' THEN position($3 in name) > 0
-        ELSE position(lower($3) in lower(name)) > 0 END)
-    AND status = ANY ($5::pinning.status[])
-    AND ($6::timestamptz IS NULL OR created_at < $6)
-    AND ($7::timestamptz IS NULL OR created_at > $7)
-    AND ($8::jsonb IS NULL OR meta @> $8)
-"""
-PAGE: Final = "SELECT *" + _MATCHING + "ORDER BY created_at DESC LIMIT $9"
-COUNT: Final = "SELECT count(*)" + _MATCHING
+@dataclass(frozen=True)
+class _Seen:
+    """What was found among the newest `looked_at` pins of a walk, back to `oldest`."""
+
+    pins: list[StoredPin]
+    matched: int
+    looked_at: int
+    oldest: datetime | None
+
+    def __add__(self, further: "_Seen") -> "_Seen":
+        return _Seen(
+            self.pins + further.pins,
+            self.matched + further.matched,
+            self.looked_at + further.looked_at,
+            further.oldest,
+        )
 
 
 async def page(pool: Pool, owner: Owner, wanted: Filter) -> Page:
     """Return the newest pins of `owner` that `wanted` asks for, and the count of all of them."""
-    arguments = (
+    async with pool.acquire() as connection:
+        walk = await walks.choose(connection, owner, wanted)
+        size = _LOOKS * wanted.limit if walk.has_many else FEW + 1
+        seen = _Seen([], 0, 0, wanted.before)
+        # No transaction around it: each look is older than the one before, none sees a pin twice.
+        while True:
+            rest = replace(wanted, before=seen.oldest, limit=wanted.limit - len(seen.pins))
+            further = await _look(connection, walk, owner, rest, size=size)
+            seen += further
+            if further.looked_at < size:
+                return Page(seen.pins, seen.matched, is_exact=True)
+            if len(seen.pins) == wanted.limit:
+                count = await _estimate(connection, walk, owner, wanted, seen=seen)
+                return Page(seen.pins, count, is_exact=False)
+            size *= _WIDER
+            if walk.is_of_all and (of_part := walks.of_part(wanted)) is not None:
+                walk, size = of_part, _ALL
+
+
+def statement(walk: Walk, wanted: Filter) -> str:
+    """Return the statement that looks through `walk` for what is asked."""
+    candidates = "WITH candidates AS MATERIALIZED (" + walk.sql + ")"
+    return candidates + (_ALL_MATCH if walk.is_all_of(wanted) else _MATCHING) + _NEWEST
+
+
+def arguments(walk: Walk, owner: Owner, wanted: Filter, *, size: int) -> tuple[Any, ...]:
+    """Return the arguments of `statement`, which looks at `size` pins of the walk."""
+    return (
         owner.text,
+        wanted.before,
+        wanted.after,
+        size,
         [cid.binary for cid in wanted.cids] if wanted.cids is not None else None,
         wanted.name,
         wanted.match,
         wanted.statuses,
-        wanted.before,
-        wanted.after,
         wanted.meta,
+        wanted.limit,
+        *walk.facet,
     )
-    async with pool.acquire() as connection, connection.transaction(readonly=True):
-        # Which index serves depends on which filters are there.
-        await connection.execute("SET LOCAL plan_cache_mode = force_custom_plan")
-        rows = await connection.fetch(PAGE, *arguments, wanted.limit)
-        if len(rows) < wanted.limit:
-            count = len(rows)
-        else:
-            count = await connection.fetchval(COUNT, *arguments)
-    return Page([StoredPin.of(row) for row in rows], count)
+
+
+async def _look(
+    connection: Connection, walk: Walk, owner: Owner, wanted: Filter, *, size: int
+) -> _Seen:
+    rows = await connection.fetch(
+        statement(walk, wanted), *arguments(walk, owner, wanted, size=size)
+    )
+    head = rows[0]  # there always is one: without a match, of nothing but NULLs
+    pins = [StoredPin.of(row) for row in rows if row["requestid"] is not None]
+    return _Seen(pins, head["matched"], head["looked_at"], head["oldest"])
+
+
+async def _estimate(
+    connection: Connection, walk: Walk, owner: Owner, wanted: Filter, *, seen: _Seen
+) -> int:
+    """Return what PostgreSQL's statistics say of a walk, by the share of it that matched."""
+    if walk.facet:
+        plan = await connection.fetchval(OF_FACET, wanted.before, wanted.after, *walk.facet)
+    else:
+        cids = [cid.binary for cid in wanted.cids] if wanted.cids is not None else None
+        statuses = wanted.statuses if walk.is_of_all else None
+        plan = await connection.fetchval(
+            OF_PINS, wanted.before, wanted.after, owner.text, statuses, cids
+        )
+    in_walk: int = max(plan[0]["Plan"]["Plan Rows"], FEW + 1)
+    # More than the page shows: clients go on by it.
+    return max(round(in_walk * seen.matched / seen.looked_at), seen.matched + 1)

@@ -5,6 +5,7 @@ from typing import Final
 from prometheus_client import Counter, Gauge, Histogram
 
 from pinhole.contract.pins import Status
+from pinhole.contract.reconciliation import Difference, FindingState, Reconciliation, RunState
 from pinhole.runtime.metrics import LATENCY_BUCKETS_S
 from pinhole.runtime.postgres import Pool
 
@@ -34,6 +35,16 @@ KEEP_BATCH: Final = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 RELEASED: Final = Counter("pinhole_pinning_released_total", "Blocks removed from the hub.")
+STORE_BYTES: Final = Gauge("pinhole_pinning_store_bytes", "Size of the hub's store, as it says.")
+ROOM_BYTES: Final = Gauge(
+    "pinhole_pinning_room_bytes", "Bytes until the hub's quota or disk is full, the nearer one."
+)
+PRESSURE: Final = Gauge(
+    "pinhole_pinning_pressure", "1 at the level that the hub is at: room, tight or full.", ["level"]
+)
+RELEASED_EARLY_BYTES: Final = Counter(
+    "pinhole_pinning_released_early_bytes_total", "Bytes let go before their time to make room."
+)
 PINS: Final = Gauge("pinhole_pinning_pins", "Pins that are not pinned, by status.", ["status"])
 RELEASING: Final = Gauge("pinhole_pinning_releasing", "Blocks that wait for their removal.")
 TREES: Final = Gauge(
@@ -43,6 +54,32 @@ TREES: Final = Gauge(
 OLDEST_S: Final = Gauge(
     "pinhole_pinning_oldest_unsettled_seconds", "Age of the oldest pin that is not settled."
 )
+
+DIFFERENCES: Final = Gauge(
+    "pinhole_pinning_differences",
+    "What the last reconciliation found, by kind and by what became of it.",
+    ["kind", "state"],
+)
+RECONCILED_AT: Final = Gauge(
+    "pinhole_pinning_reconciled_timestamp_seconds", "When the last reconciliation ended well."
+)
+RECONCILE_REFUSED: Final = Gauge(
+    "pinhole_pinning_reconcile_refused",
+    "1 where the last reconciliation found more different than may be.",
+)
+
+
+def measure_run(newest: Reconciliation | None) -> None:
+    """Set the gauges from the newest run, if it is over."""
+    if newest is None or not newest.is_over:
+        return
+    RECONCILE_REFUSED.set(newest.state is RunState.REFUSED)
+    if newest.state is RunState.DONE and newest.finished_at is not None:
+        RECONCILED_AT.set(newest.finished_at.timestamp())
+    for kind in Difference:
+        for state in FindingState:
+            DIFFERENCES.labels(kind, state).set(newest.counts.get(kind, {}).get(state, 0))
+
 
 # Small partial indexes answer these; the millions that are pinned are not counted.
 UNSETTLED = """

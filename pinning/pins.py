@@ -12,9 +12,10 @@ from pinhole.contract.cid import Cid
 from pinhole.contract.errors import NotFound
 from pinhole.contract.owners import Owner
 from pinhole.runtime.postgres import Connection, Pool
-from pinning import ledger, store
+from pinning import departures, ledger, store
 from pinning.attempts import Attempts
 from pinning.locks import lock
+from pinning.retention import holds
 from pinning.store import Added, NewPin, StoredPin
 from pinning.wants import PINNED, Outcome, Want
 
@@ -113,6 +114,7 @@ class Pins:
 
         Raises:
             NotFound: there is none, or it is another owner's.
+            Held: a hold is about it.
         """
         pin = await self.get(owner, requestid)
         async with self._pool.acquire() as connection, connection.transaction():
@@ -126,6 +128,7 @@ class Pins:
 
         Raises:
             NotFound: there is none, or it is another owner's.
+            Held: a hold is about the old one.
         """
         old = await self.get(owner, requestid)
         want = Want(owner, new.cid)
@@ -141,9 +144,10 @@ class Pins:
 
 
 async def _delete(connection: Connection, pin: StoredPin) -> None:
+    await holds.check(connection, pin.want.cid, pin.requestid)
     if not await store.delete(connection, pin.want.owner, pin.requestid):
         raise _no_such_pin(pin.requestid)  # deleted by another call meanwhile
-    await ledger.drop(connection, pin.want)
+    await departures.drop(connection, [pin.want])
 
 
 def _is_pinned(watched: "asyncio.Future[Outcome]") -> bool:

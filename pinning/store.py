@@ -80,11 +80,19 @@ ADD = """
     WITH added AS (
         INSERT INTO pinning.pins AS p (
             owner, next_attempt_at, requestid, cid, created_at, name, meta, origins, batch_key,
-            size_bytes, site, camera, city, event_id, kind, label_status, captured_at)
-        SELECT $1, now() + $2::interval, * FROM unnest(
+            size_bytes, site, camera, city, event_id, kind, label_status, captured_at,
+            completed_at, max_confidence, classes, received_at)
+        SELECT $1, now() + $2::interval, requestid, cid, created_at, name, meta, origins,
+            batch_key, size_bytes, site, camera, city, event_id, kind, label_status, captured_at,
+            completed_at, max_confidence, string_to_array(classes, ','), received_at
+        FROM unnest(
             $3::uuid[], $4::bytea[], $5::timestamptz[], $6::text[], $7::jsonb[], $8::jsonb[],
             $9::text[], $10::bigint[], $11::text[], $12::text[], $13::text[], $14::text[],
-            $15::text[], $16::text[], $17::timestamptz[])
+            $15::text[], $16::text[], $17::timestamptz[], $18::timestamptz[],
+            $19::real[], $20::text[], $21::timestamptz[])
+            AS n (requestid, cid, created_at, name, meta, origins, batch_key, size_bytes, site,
+                  camera, city, event_id, kind, label_status, captured_at, completed_at,
+                  max_confidence, classes, received_at)
         ON CONFLICT (cid, owner, batch_key) DO UPDATE SET
             status = CASE p.status WHEN 'failed' THEN 'queued' ELSE p.status END,
             attempts = CASE p.status WHEN 'failed' THEN 0 ELSE p.attempts END,
@@ -95,7 +103,7 @@ ADD = """
     )
     SELECT added.*, b.cid IS NOT NULL AS bound
     FROM added
-    CROSS JOIN set_config('synchronous_commit', $18, true) AS for_this_statement
+    CROSS JOIN set_config('synchronous_commit', $22, true) AS for_this_statement
     LEFT JOIN pinning.bindings AS b ON b.cid = added.cid AND b.owner = $1
 """
 
@@ -133,14 +141,22 @@ def _rows(owner: Owner, pins: Sequence[NewPin]) -> list[tuple[Any, ...]]:
     now = datetime.now(UTC)
     rows: list[tuple[Any, ...]] = []
     for number, pin in enumerate(pins):
-        facts = Facts.of(owner, pin.meta)
         identity = (uuid7(), pin.cid.binary, now + number * _MICROSECOND)
         origins = {"sent": pin.origins, "dialled": pin.dialled} if pin.origins else None
         asked = (pin.name, dict(pin.meta), origins)
-        typed = (pin.batch_key, pin.size_bytes, facts.site, facts.camera, facts.city)
-        more = (facts.event_id, facts.kind, facts.label_status, facts.captured_at)
-        rows.append((*identity, *asked, *typed, *more))
+        facts = Facts.of(owner, pin.meta)
+        received_at = facts.received_before(identity[2])
+        typed = (pin.batch_key, pin.size_bytes, *_typed(facts), received_at)
+        rows.append((*identity, *asked, *typed))
     return rows
+
+
+def _typed(facts: Facts) -> tuple[Any, ...]:
+    place = (facts.site, facts.camera, facts.city)
+    said = (facts.event_id, facts.kind, facts.label_status, facts.captured_at)
+    # `unnest` would make one list of all the arrays: the classes go in as text.
+    seen = (facts.max_confidence, ",".join(facts.classes))
+    return (*place, *said, facts.completed_at, *seen)
 
 
 def _added(row: asyncpg.Record) -> Added:
@@ -173,6 +189,68 @@ DELETE = "DELETE FROM pinning.pins WHERE requestid = $1 AND owner = $2 RETURNING
 async def delete(connection: Connection, owner: Owner, requestid: UUID) -> bool:
     """Delete the row of a pin, under its CID's lock; return whether it was there."""
     return await connection.fetchval(DELETE, requestid, owner.text) is not None
+
+
+CIDS = "SELECT DISTINCT cid FROM pinning.pins WHERE requestid = ANY ($1::uuid[]) AND owner = $2"
+
+
+async def cids(connection: Connection, owner: Owner, requestids: Sequence[UUID]) -> list[Cid]:
+    """Return the CIDs of those pins that are the owner's. Needs no lock."""
+    rows = await connection.fetch(CIDS, requestids, owner.text)
+    return [Cid.from_binary(row["cid"]) for row in rows]
+
+
+BY_KEYS = """
+    SELECT requestid, cid, batch_key FROM pinning.pins
+    WHERE owner = $1 AND (cid, batch_key) IN (SELECT * FROM unnest($2::bytea[], $3::text[]))
+"""
+
+
+async def find_by_keys(
+    connection: Connection, owner: Owner, keys: Sequence[tuple[bytes, str]]
+) -> dict[UUID, tuple[bytes, str]]:
+    """Return the owner's pins of a batch that was written before, by (binary CID, batch key)."""
+    rows = await connection.fetch(BY_KEYS, owner.text, *map(list, zip(*keys, strict=True)))
+    return {_uuid(row["requestid"]): (row["cid"], row["batch_key"]) for row in rows}
+
+
+METAS = """
+    SELECT requestid, meta FROM pinning.pins WHERE requestid = ANY ($1::uuid[]) AND owner = $2
+    ORDER BY cid, requestid FOR UPDATE
+"""
+
+
+async def metas(
+    connection: Connection, owner: Owner, requestids: Sequence[UUID]
+) -> dict[UUID, dict[str, str]]:
+    """Return the `meta` of those pins that are the owner's; their rows stay locked."""
+    rows = await connection.fetch(METAS, requestids, owner.text)
+    return {_uuid(row["requestid"]): row["meta"] for row in rows}
+
+
+WRITE_METAS = """
+    UPDATE pinning.pins AS p SET
+        meta = n.meta, site = n.site, camera = n.camera, city = n.city, event_id = n.event_id,
+        kind = n.kind, label_status = n.label_status, captured_at = n.captured_at,
+        completed_at = n.completed_at, max_confidence = n.max_confidence,
+        classes = string_to_array(n.classes, ',')
+    FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[], $5::text[], $6::text[],
+                $7::text[], $8::text[], $9::timestamptz[], $10::timestamptz[], $11::real[],
+                $12::text[])
+        AS n (requestid, meta, site, camera, city, event_id, kind, label_status, captured_at,
+              completed_at, max_confidence, classes)
+    WHERE p.requestid = n.requestid
+"""
+
+
+async def write_metas(
+    connection: Connection, owner: Owner, metas: Mapping[UUID, Mapping[str, str]]
+) -> None:
+    """Write another `meta` to pins of `owner`, and with it what policies decide on."""
+    rows = [
+        (requestid, dict(meta), *_typed(Facts.of(owner, meta))) for requestid, meta in metas.items()
+    ]
+    await connection.execute(WRITE_METAS, *map(list, zip(*rows, strict=True)))
 
 
 OUTCOMES = """

@@ -25,6 +25,7 @@ class Source(StrEnum):
     ORIGIN = "origin"
     PUSH = "push"
     BITSWAP = "bitswap"
+    IMPORT = "import"
 
 
 class Reason(StrEnum):
@@ -45,6 +46,8 @@ class Reason(StrEnum):
     """The hub's Kubo answered that it cannot store or pin this block; its words are told."""
     HUB_UNAVAILABLE = "HUB_UNAVAILABLE"
     """The hub's own Kubo or database does not answer; not counted against the pin."""
+    HUB_FULL = "HUB_FULL"
+    """The hub's disk or quota is full; not counted against the pin."""
     NO_LONGER_WANTED = "NO_LONGER_WANTED"
     """The last pin was deleted while its bytes were on the way."""
 

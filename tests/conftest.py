@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 from blockbuster import BlockBuster, blockbuster_ctx
 
@@ -18,6 +19,10 @@ from pinhole.stack.kubo_profile import Role
 from tests.support import polling
 from tests.support.databases import Databases, databases
 from tests.support.kubo import StartNode, Swarm, starter
+
+# 200 ms an example is hypothesis's own limit; a machine that others use breaks it for no reason.
+hypothesis.settings.register_profile("pinhole", deadline=None)
+hypothesis.settings.load_profile("pinhole")
 
 _ROOT = Path(__file__).parent.parent
 _OUR_PACKAGES = ("pinhole", "camera_uploader", "dashboard_gateway", "pinning", "yolo_fetcher")

@@ -27,7 +27,6 @@ class Graph:
     title: str
     series: dict[str, str]
     unit: str = "short"
-    stacked: bool = False
 
 
 @dataclass(frozen=True)

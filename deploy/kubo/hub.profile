@@ -39,7 +39,7 @@ Swarm.Transports.Network.Websocket false
 Swarm.Transports.Network.WebRTCDirect false
 Swarm.Transports.Network.WebTransport false
 API.HTTPHeaders {}
-API.Authorizations {"pinning":{"AuthSecret":"bearer:@TOKEN@","AllowedPaths":["/api/v0/add","/api/v0/block/put","/api/v0/block/get","/api/v0/block/stat","/api/v0/block/rm","/api/v0/pin/add","/api/v0/pin/rm","/api/v0/pin/ls","/api/v0/repo/stat","/api/v0/swarm/peers","/api/v0/swarm/connect","/api/v0/id","/api/v0/repo/gc","/api/v0/refs/local"]}}
+API.Authorizations {"pinning":{"AuthSecret":"bearer:@TOKEN@","AllowedPaths":["/api/v0/add","/api/v0/block/put","/api/v0/block/get","/api/v0/block/stat","/api/v0/block/rm","/api/v0/pin/add","/api/v0/pin/rm","/api/v0/pin/ls","/api/v0/repo/stat","/api/v0/swarm/peers","/api/v0/swarm/connect","/api/v0/id","/api/v0/repo/gc","/api/v0/refs/local","/api/v0/diag/sys"]}}
 Addresses.API ["/ip4/127.0.0.1/tcp/5001","/ip4/@RPC_ADDRESS@/tcp/5001"]
 Addresses.Gateway "/ip4/0.0.0.0/tcp/8080"
 Addresses.Swarm ["/ip4/0.0.0.0/tcp/4001"]

@@ -7,11 +7,10 @@ its value as JSON, for `profile.sh`. Run it again whenever `pinhole/stack/kubo_p
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from pinhole.stack.kubo_profile import Addresses, Role, profile
+from pinhole.stack.kubo_profile import Addresses, Role, leaves, profile
 
 FOLDER = Path(__file__).parent
 # Replaced by profile.sh when the container starts; the paths beside the token stay as they are.
@@ -33,18 +32,8 @@ def lines(role: Role) -> Iterator[str]:
     )
     # Also on loopback, for `docker compose exec kubo ipfs …`.
     settings["Addresses"]["API"] = ["/ip4/127.0.0.1/tcp/5001", API]
-    for key, value in _leaves(settings):
+    for key, value in leaves(settings):
         yield f"{key} {json.dumps(value, separators=(',', ':'))}"
-
-
-def _leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in section.items():
-        name = f"{above}{key}"
-        # Authorizations are replaced as a whole: a name that is no longer in them ends.
-        if isinstance(value, dict) and value and name != "API.Authorizations":
-            yield from _leaves(value, f"{name}.")
-        else:
-            yield name, value
 
 
 def text(role: Role) -> str:

@@ -11,7 +11,7 @@ from base64 import b32encode
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from multiformats import CID
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -47,6 +47,13 @@ class Codec(StrEnum):
     DAG_PB = "dag-pb"
 
 
+CID_SCHEMA: Final = {
+    "type": "string",
+    "format": "cid",
+    # The spelling that we write. 58 characters of base32 hold 290 bits: the prefix, the digest, and
+    # two that are zero. Other bases and versions are read too.
+    "pattern": "^baf(kr|yb)ei[a-h][a-z2-7]{50}[aeimquy4]$",
+}
 _CODECS: Final = {_RAW_PREFIX: Codec.RAW, _DAG_PB_PREFIX: Codec.DAG_PB}
 
 
@@ -59,8 +66,6 @@ class Cid:
 
     digest: bytes
     codec: Codec = Codec.RAW
-
-    LENGTH: ClassVar[int] = _TEXT_LENGTH
 
     def __post_init__(self) -> None:
         if len(self.digest) != DIGEST_BYTES:
@@ -189,7 +194,7 @@ class Cid:
     ) -> dict[str, Any]:
         """Describe the wire form."""
         del schema, handler
-        return {"type": "string", "format": "cid", "examples": [str(cls.of(b""))]}
+        return {**CID_SCHEMA, "examples": [str(cls.of(b""))]}
 
 
 def _parse_for_pydantic(value: object) -> Cid:

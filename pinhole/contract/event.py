@@ -200,14 +200,6 @@ def parse_event(received: Any) -> CameraEvent:  # noqa: ANN401 - JSON may be any
         raise _malformed(error) from error
 
 
-def parse_event_json(text: bytes | str) -> CameraEvent:
-    """Return the event that the JSON document `text` is; raises as `parse_event`."""
-    try:
-        return _EVENT.validate_json(text)
-    except ValidationError as error:
-        raise _malformed(error) from error
-
-
 def _malformed(error: ValidationError) -> MalformedEvent:
     first = error.errors(include_url=False, include_input=False)[0]
     # Drop the discriminator's own step ("pinhole.frame.captured.v1") from the path.

@@ -1,7 +1,6 @@
 """Identities: names of sites and cameras, and time-ordered UUIDs."""
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Final, NewType
 from uuid import UUID
 
@@ -10,14 +9,12 @@ from pydantic import StringConstraints
 
 SiteId = NewType("SiteId", str)
 CameraId = NewType("CameraId", str)
-FrameId = NewType("FrameId", int)
 
 NAME_PATTERN: Final = r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$"
 """Sites and cameras are DNS labels: safe in paths, host names, metrics and file names."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=63)]
 _NAME: Final = re.compile(NAME_PATTERN)
-_UUID7_TIME_BITS: Final = 80
 
 
 def is_name(text: str) -> bool:
@@ -28,8 +25,3 @@ def is_name(text: str) -> bool:
 def uuid7() -> UUID:
     """Return a new UUIDv7: sorted by the millisecond it was made in. Source: RFC 9562 §5.7."""
     return uuid6.uuid7()
-
-
-def made_at(identity: UUID) -> datetime:
-    """Return the instant inside a UUIDv7, to the millisecond."""
-    return datetime.fromtimestamp((identity.int >> _UUID7_TIME_BITS) / 1000, UTC)

@@ -24,3 +24,14 @@ class Scope(StrEnum):
     """Enrol and revoke cameras."""
     ADMIN = "admin"
     """Everything on the dashboard."""
+
+
+class TokenOption(StrEnum):
+    """What a token has of its own beside its scopes: switches of the Pinning Service API."""
+
+    UNFINISHED_IN_LISTS = "unfinished_in_lists"
+    """Lists without a status show all pins, for clients that expect it; else the pinned ones."""
+    ORIGIN_PEERS = "origin_peers"
+    """Peer ids whose addresses may be dialled where a pin names them in `origins`."""
+    ORIGIN_NETWORKS = "origin_networks"
+    """Networks, as CIDR, inside which such an address has to lie."""

@@ -4,6 +4,7 @@ Source: Kubo's RPC API v0; the Trustless Gateway specification. Errors come as s
 or, after a 200, in an `X-Stream-Error` trailer.
 """
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -18,6 +19,8 @@ from pinhole.contract.errors import DeadlineExceeded, NotFound, Refused, TooLarg
 from pinhole.runtime import hashing
 
 NOT_PINNED: Final = "not pinned"
+_LONGEST_LINE_BYTES: Final = 65_536
+_LINES_A_TURN: Final = 256
 _NOT_FOUND_WORDS: Final = ("not found", "could not find")
 TREE_SETTINGS: Final = {
     # Exactly kubo.md's import settings: the same bytes give the same root on every node.
@@ -32,7 +35,8 @@ _FORM_HEAD: Final = (
     f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n'
     "Content-Type: application/octet-stream\r\n\r\n"
 ).encode()
-_FORM_TAIL: Final = f"\r\n--{_BOUNDARY}--\r\n".encode()
+_FORM_BETWEEN: Final = b"\r\n"
+_FORM_END: Final = f"--{_BOUNDARY}--\r\n".encode()
 
 
 class KuboError(Unavailable):
@@ -84,6 +88,25 @@ async def _read_body(response: aiohttp.ClientResponse, limit_bytes: int) -> byte
     return bytes(body)
 
 
+async def _lines(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """Yield the lines of a list that may have millions; others have their turn in between.
+
+    aiohttp's own lines cost twice as much (2.2 µs more each) and keep the event loop for a whole
+    buffer of them: 21 ms at a time were measured, in which no frame is kept.
+    """
+    rest = b""
+    async for piece in response.content.iter_any():
+        *lines, rest = (rest + piece).split(b"\n")
+        for number, line in enumerate(lines):
+            if number % _LINES_A_TURN == 0:
+                await asyncio.sleep(0)
+            yield line
+        if len(rest) > _LONGEST_LINE_BYTES:
+            raise KuboError(f"a line of the list has more than {_LONGEST_LINE_BYTES} bytes")
+    if rest:
+        yield rest
+
+
 class KuboRpc:
     """A node's RPC: the writer's side. Never give its URL to anything but its owner."""
 
@@ -96,20 +119,39 @@ class KuboRpc:
 
     async def block_put(self, data: bytes, *, timeout_s: float = 10) -> Cid:
         """Store `data` as one raw block, unpinned, and return its CID."""
+        (cid,) = await self.block_put_many([data], timeout_s=timeout_s)
+        return cid
+
+    async def block_put_many(self, blocks: Sequence[bytes], *, timeout_s: float = 10) -> list[Cid]:
+        """Store raw blocks, unpinned, in one request; return their CIDs in order.
+
+        Kubo stores one after the other. 32 blocks of 100 KB in one request took 0.20 ms of the
+        caller's processor each, in a request each 0.55 ms. If it fails, some may be stored.
+        """
         query = {"cid-codec": "raw", "mhtype": "sha2-256", "pin": "false"}
-        answer = await self._call("block/put", query, file=data, timeout_s=timeout_s)
-        return Cid.parse(answer["Key"])
+        request = self._request("block/put", query, timeout_s=timeout_s, files=blocks)
+        async with request as response:
+            lines = (await _read_body(response, 2**20)).splitlines()
+        if len(lines) != len(blocks):
+            raise KuboError(f"block/put answered for {len(lines)} of {len(blocks)} blocks")
+        return [Cid.parse(json.loads(line)["Key"]) for line in lines]
 
     async def block_get(
-        self, cid: Cid, *, timeout_s: float = 10, limit_bytes: int = MAX_BLOCK_BYTES
+        self,
+        cid: Cid,
+        *,
+        offline: bool = False,
+        timeout_s: float = 10,
+        limit_bytes: int = MAX_BLOCK_BYTES,
     ) -> bytes:
-        """Return a block, fetched over bitswap where the node lacks it, verified.
+        """Return a block, verified; unless `offline` it is fetched where the node lacks it.
 
         Raises:
             KuboTimeout: nobody had it within `timeout_s`.
             BlockMismatch: the node returned other bytes (a damaged datastore).
         """
-        async with self._request("block/get", {"arg": str(cid)}, timeout_s=timeout_s) as response:
+        query = {"arg": str(cid), "offline": "true" if offline else "false"}
+        async with self._request("block/get", query, timeout_s=timeout_s) as response:
             data = await _read_body(response, limit_bytes)
         return await _verified(cid, data)
 
@@ -162,12 +204,17 @@ class KuboRpc:
 
     async def pins(self, *, kind: str = "direct", timeout_s: float = 600) -> AsyncIterator[Cid]:
         """Yield every pin of a kind (direct, recursive), streamed: rarely, for reconciling."""
+        async for text in self.pin_texts(kind=kind, timeout_s=timeout_s):
+            yield Cid.parse(text)
+
+    async def pin_texts(self, *, kind: str, timeout_s: float) -> AsyncIterator[str]:
+        """Yield every pin of a kind as Kubo spells it, whatever its hash and codec are."""
         query = {"type": kind, "stream": "true"}
         async with self._request("pin/ls", query, timeout_s=timeout_s) as response:
-            async for line in response.content:
+            async for line in _lines(response):
                 entry = json.loads(line)
                 if "Cid" in entry:
-                    yield Cid.parse(entry["Cid"])
+                    yield entry["Cid"]
 
     async def is_pinned(self, cid: Cid, *, kind: str = "direct", timeout_s: float = 5) -> bool:
         """Whether this node has a pin of `kind` on `cid` itself."""
@@ -186,7 +233,7 @@ class KuboRpc:
         """
         query = {**TREE_SETTINGS, "pin": "false", "quieter": "true", "progress": "false"}
         query["only-hash"] = "true" if only_hash else "false"
-        answer = await self._call("add", query, file=data, timeout_s=timeout_s)
+        answer = await self._call("add", query, files=[data], timeout_s=timeout_s)
         return Cid.parse(answer["Hash"])
 
     async def swarm_connect(self, address: str, *, timeout_s: float = 5) -> None:
@@ -204,15 +251,32 @@ class KuboRpc:
         answer = await self._call("repo/stat", {"size-only": "true"}, timeout_s=timeout_s)
         return {name: int(answer[name]) for name in ("RepoSize", "StorageMax")}
 
+    async def disk_free(self, *, timeout_s: float = 30) -> int:
+        """Return the bytes that may still be written to the disk of the node's repository."""
+        answer = await self._call("diag/sys", {}, timeout_s=timeout_s)
+        disk = answer["diskinfo"]
+        # 0.43 tells the free blocks, root's reserve among them, as `free_space` and those that
+        # anybody may use as `total_space`; the smaller is right whichever way they are named.
+        return min(int(disk["free_space"]), int(disk["total_space"]))
+
+    async def blocks(self, *, timeout_s: float = 600) -> AsyncIterator[str]:
+        """Yield the CID of every block in this node's store, as Kubo spells it: always as raw."""
+        async with self._request("refs/local", {}, timeout_s=timeout_s) as response:
+            async for line in _lines(response):
+                entry = json.loads(line)
+                if entry.get("Err"):
+                    raise KuboError(f"refs/local: {entry['Err']}")
+                yield entry["Ref"]
+
     async def _call(
         self,
         path: str,
         query: dict[str, str] | Iterable[tuple[str, str]],
         *,
         timeout_s: float,
-        file: bytes | None = None,
+        files: Sequence[bytes] = (),
     ) -> Any:  # noqa: ANN401 - Kubo's JSON
-        async with self._request(path, query, timeout_s=timeout_s, file=file) as response:
+        async with self._request(path, query, timeout_s=timeout_s, files=files) as response:
             body = await _read_body(response, 2**24)
         try:
             return json.loads(body) if body.strip() else {}
@@ -226,32 +290,36 @@ class KuboRpc:
         query: dict[str, str] | Iterable[tuple[str, str]],
         *,
         timeout_s: float,
-        file: bytes | None = None,
+        files: Sequence[bytes] = (),
     ) -> "_Call":
         params = list(query.items()) if isinstance(query, dict) else list(query)
-        form = {} if file is None else _form_headers(len(file))
+        form = _form_headers(files) if files else {}
         pending = self._session.post(
             self._url + path,
             params=params,
-            data=None if file is None else _form(file),
+            data=_form(files) if files else None,
             headers={**self._headers, **form},
             timeout=aiohttp.ClientTimeout(total=timeout_s),
         )
         return _Call(path, pending)
 
 
-def _form_headers(file_bytes: int) -> dict[str, str]:
+def _form_headers(files: Sequence[bytes]) -> dict[str, str]:
+    around_bytes = len(_FORM_HEAD) + len(_FORM_BETWEEN)
+    length = sum(around_bytes + len(file) for file in files) + len(_FORM_END)
     return {
         "Content-Type": f"multipart/form-data; boundary={_BOUNDARY}",
-        "Content-Length": str(len(_FORM_HEAD) + file_bytes + len(_FORM_TAIL)),
+        "Content-Length": str(length),
     }
 
 
-async def _form(file: bytes) -> AsyncIterator[bytes]:
-    """Yield a form of one file. aiohttp's own costs 1.4 ms of processor for 200 KB, this 0.9."""
-    yield _FORM_HEAD
-    yield file
-    yield _FORM_TAIL
+async def _form(files: Sequence[bytes]) -> AsyncIterator[bytes]:
+    """Yield a form of files. aiohttp's own costs 1.4 ms of processor for 200 KB, this 0.9."""
+    for file in files:
+        yield _FORM_HEAD
+        yield file
+        yield _FORM_BETWEEN
+    yield _FORM_END
 
 
 class _Call:

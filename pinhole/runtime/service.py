@@ -18,6 +18,7 @@ from pinhole.runtime import logging as pinhole_logging
 from pinhole.runtime.health import CHECKS, SUPERVISOR, healthz
 from pinhole.runtime.http import SERVICE_NAME, error_middleware
 from pinhole.runtime.metrics import metrics
+from pinhole.runtime.observers import METRICS_TOKEN
 from pinhole.runtime.settings import ServiceSettings
 from pinhole.runtime.tasks import Supervisor
 
@@ -91,6 +92,7 @@ def run(make_app: Callable[[S], web.Application], settings: S) -> None:
 
 async def serve(app: web.Application, settings: ServiceSettings) -> None:
     """Serve `app` until the process is told to stop."""
+    app[METRICS_TOKEN] = settings.metrics_token
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pinhole.contract.errors import PinholeError
@@ -60,6 +60,12 @@ class ServiceSettings(ProcessSettings):
     port: int = Field(ge=0, le=65535, description="TCP port to listen on; 0 takes a free one.")
     workers: int = Field(
         default=1, ge=1, le=64, description="Processes that share the port (SO_REUSEPORT)."
+    )
+    metrics_token: SecretStr | None = Field(
+        default=None,
+        min_length=20,
+        description="Bearer token for /metrics and for the parts in /healthz. Unset: this machine"
+        " itself may look, and nobody else.",
     )
     shutdown_timeout_s: float = Field(
         default=10, gt=0, le=300, description="Seconds that requests may take to end on SIGTERM."

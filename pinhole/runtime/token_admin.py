@@ -1,6 +1,6 @@
 """Managing bearer tokens: what an operator and the stack's first start do with them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,6 +19,7 @@ class TokenEntry:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    options: Mapping[str, object]
 
 
 KEEP = """
@@ -36,7 +37,7 @@ async def keep_token(pool: Pool, name: str, secret: str, scopes: Iterable[Scope]
 
 
 LIST = """
-    SELECT name, scopes, cameras, created_at, expires_at, revoked_at
+    SELECT name, scopes, cameras, created_at, expires_at, revoked_at, options
     FROM access.tokens ORDER BY created_at, name
 """
 
@@ -51,6 +52,7 @@ async def list_tokens(pool: Pool) -> list[TokenEntry]:
             created_at=row["created_at"],
             expires_at=row["expires_at"],
             revoked_at=row["revoked_at"],
+            options=row["options"],
         )
         for row in await pool.fetch(LIST)
     ]

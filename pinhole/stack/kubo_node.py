@@ -53,6 +53,8 @@ class KuboNode:
     host: str = LOOPBACK
     rpc_token: str | None = None
     expected_blocks: int = 10_000_000
+    init_profile: str = INIT_PROFILE
+    """The datastore, chosen once: see `INIT_PROFILE`."""
 
     @property
     def rpc_url(self) -> str:
@@ -134,7 +136,7 @@ class KuboNode:
     def _initialise(self) -> None:
         self.repo.mkdir(mode=0o700, parents=True, exist_ok=True)
         result = subprocess.run(  # noqa: S603 - our own binary, our own arguments
-            (str(self.binary), "init", "--profile", INIT_PROFILE),
+            (str(self.binary), "init", "--profile", self.init_profile),
             env={**os.environ, **self._environment()},
             capture_output=True,
             text=True,

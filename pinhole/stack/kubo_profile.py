@@ -4,7 +4,7 @@ Source: Kubo's docs/config.md (v0.43.0); the choices and their measurements are 
 docs/decisions.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -35,7 +35,10 @@ CAMERA_PATHS: tuple[str, ...] = tuple(
     )
 )
 # The hub's one credential is pinning's, which also lists and verifies what the node holds.
-HUB_PATHS: tuple[str, ...] = (*CAMERA_PATHS, "/api/v0/repo/gc", "/api/v0/refs/local")
+HUB_PATHS: tuple[str, ...] = (
+    *CAMERA_PATHS,
+    *("/api/v0/repo/gc", "/api/v0/refs/local", "/api/v0/diag/sys"),
+)
 
 
 class Role(StrEnum):
@@ -207,3 +210,16 @@ def laid_over(config: Section, overlay: Mapping[str, Any]) -> Section:
         else:
             merged[key] = value
     return merged
+
+
+def leaves(section: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each setting by its dotted name, with its value.
+
+    API.Authorizations are one setting: a name that is no longer in them ends.
+    """
+    for key, value in section.items():
+        name = f"{above}{key}"
+        if isinstance(value, dict) and value and name != "API.Authorizations":
+            yield from leaves(value, f"{name}.")
+        else:
+            yield name, value

@@ -43,14 +43,22 @@ def unused_port(host: str = LOOPBACK) -> int:
 
 def holder(port: int) -> str | None:
     """Return who listens on a TCP port, as "process 123 (nginx)", where Linux lets us see it."""
+    pid = holder_pid(port)
+    if pid is None:
+        return None
+    name = (Path("/proc") / str(pid) / "comm").read_text().strip()
+    return f"process {pid} ({name})"
+
+
+def holder_pid(port: int) -> int | None:
+    """Return the process that listens on a TCP port, where Linux lets us see it."""
     inodes = set()
     for table in (Path("/proc/net/tcp"), Path("/proc/net/tcp6")):
         if table.exists():
             inodes |= set(_listening(table.read_text(), port))
     for process in Path("/proc").glob("[0-9]*"):
         if _sockets_of(process) & inodes:
-            name = (process / "comm").read_text().strip()
-            return f"process {process.name} ({name})"
+            return int(process.name)
     return None
 
 

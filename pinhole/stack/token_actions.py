@@ -9,7 +9,7 @@ from pathlib import Path
 
 import asyncpg
 
-from pinhole.contract.scopes import Scope
+from pinhole.contract.scopes import Scope, TokenOption
 from pinhole.runtime import token_admin, tokens
 from pinhole.runtime.postgres import Pool, create_pool
 from pinhole.runtime.token_admin import TokenEntry
@@ -71,7 +71,11 @@ async def _create(place: Place, arguments: argparse.Namespace) -> str:
     async with await place.pool() as pool:
         try:
             secret = await tokens.create_token(
-                pool, arguments.name, scopes, cameras=arguments.camera
+                pool,
+                arguments.name,
+                scopes,
+                cameras=arguments.camera,
+                options=_options(arguments),
             )
         except asyncpg.UniqueViolationError as error:
             raise StackFailure(
@@ -79,6 +83,15 @@ async def _create(place: Place, arguments: argparse.Namespace) -> str:
             ) from error
         await place.tell_the_detector(pool)
     return secret
+
+
+def _options(arguments: argparse.Namespace) -> dict[str, object]:
+    given: dict[str, object] = {
+        TokenOption.UNFINISHED_IN_LISTS.value: arguments.unfinished_in_lists,
+        TokenOption.ORIGIN_PEERS.value: arguments.origin_peer,
+        TokenOption.ORIGIN_NETWORKS.value: arguments.origin_network,
+    }
+    return {name: value for name, value in given.items() if value}
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -89,8 +102,15 @@ def show(arguments: argparse.Namespace) -> int:
         limits = ",".join(entry.cameras) if entry.cameras is not None else "all cameras"
         scopes = ",".join(entry.scopes)
         line = (entry.name, state, f"{entry.created_at:%Y-%m-%d}", scopes, limits)
-        sys.stdout.write("  ".join(line) + "\n")
+        options = (f"{name}={_said(value)}" for name, value in sorted(entry.options.items()))
+        sys.stdout.write("  ".join((*line, *options)) + "\n")
     return 0
+
+
+def _said(value: object) -> str:
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "yes" if value is True else str(value)
 
 
 async def _list(place: Place) -> list[TokenEntry]:

@@ -1,6 +1,7 @@
 """`pinhole tokens create|ls|revoke`."""
 
 import argparse
+from ipaddress import ip_network
 
 from pinhole.contract.ids import uuid7
 from pinhole.contract.scopes import Scope
@@ -34,12 +35,43 @@ def register(commands: Commands) -> None:
         metavar="SITE[/CAMERA]",
         help="limits what it sees; repeat it for several (default: every camera)",
     )
+    _add_options(create)
     create.set_defaults(run=_create)
     listing = actions.add_parser("ls", help="list the tokens, without their secrets")
     listing.set_defaults(run=_list)
     revoke = actions.add_parser("revoke", help="end a token; effective within 2 s")
     revoke.add_argument("name", help="the token's name, from `pinhole tokens ls`")
     revoke.set_defaults(run=_revoke)
+
+
+def _add_options(create: argparse.ArgumentParser) -> None:
+    """Add what outside clients of the Pinning Service API may need."""
+    create.add_argument(
+        "--unfinished-in-lists",
+        action="store_true",
+        help="lists of pins without a status show all of them, for clients that expect it "
+        "(default: the pinned ones, as the Pinning Service API has it)",
+    )
+    create.add_argument(
+        "--origin-peer",
+        action="append",
+        metavar="PEER",
+        help="a peer id that its pins may name in `origins`; repeat it for several",
+    )
+    create.add_argument(
+        "--origin-network",
+        action="append",
+        type=_network,
+        metavar="CIDR",
+        help="where such a peer's addresses may lie; repeat it for several",
+    )
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ip_network(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 # What the actions import (asyncpg, aiohttp) takes 0.6 s to load: only these commands wait for it.

@@ -18,7 +18,6 @@ from camera_uploader.spool.items import LISTED_REFUSALS
 from camera_uploader.spool.spool import Spool
 from pinhole.contract.cid import Cid
 from pinhole.contract.event import FrameCaptured, digest, parse_event
-from pinhole.contract.ids import made_at
 from pinhole.contract.receipt import Rejected
 from tests.camera_uploader.edge import SOURCE
 
@@ -96,7 +95,9 @@ def test_a_new_spool_is_a_new_stream_made_now(tmp_path: Path) -> None:
 
     assert first.stream != second.stream
     assert isinstance(first.stream, UUID)
-    assert abs(made_at(first.stream) - before) < timedelta(minutes=1)
+    # The first 48 bits of a UUIDv7 are the milliseconds since 1970 (RFC 9562 §5.7).
+    made_at = datetime.fromtimestamp((first.stream.int >> 80) / 1000, UTC)
+    assert abs(made_at - before) < timedelta(minutes=1)
     first.close()
     second.close()
 

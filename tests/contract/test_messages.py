@@ -13,15 +13,21 @@ from pinhole.contract.detection import (
     InferenceBatchRequest,
     InferenceRequest,
 )
+from pinhole.contract.dry_runs import DryRunRequest
 from pinhole.contract.errors import ErrorBody, TooLarge
+from pinhole.contract.holds import HoldRequest
 from pinhole.contract.message import Message
 from pinhole.contract.pins import (
     BatchPinRequest,
     BatchPinResults,
     BlockStored,
     Origin,
+    PatchMetaRequest,
+    PatchMetaResults,
     PinResults,
     PinStatus,
+    SeenRequest,
+    SeenResult,
 )
 from pinhole.contract.receipt import Receipt
 from pinhole.contract.results import Result
@@ -34,6 +40,12 @@ MESSAGES: dict[str, type[BaseModel]] = {
     "inference-batch-answer": InferenceBatchAnswer,
     "pins-batch-request": BatchPinRequest,
     "pins-batch-results": BatchPinResults,
+    "pins-meta-request": PatchMetaRequest,
+    "pins-meta-results": PatchMetaResults,
+    "pins-seen-request": SeenRequest,
+    "pins-seen-result": SeenResult,
+    "policies-dry-run-request": DryRunRequest,
+    "hold-request": HoldRequest,
     "pin-status": PinStatus,
     "pin-results": PinResults,
     "block-stored": BlockStored,

@@ -89,7 +89,6 @@ def test_type_and_size_are_read_from_the_bytes(suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", WITH_AN_END)
 @given(width_px=st.integers(1, 300), height_px=st.integers(1, 300))
-@settings(deadline=None)
 def test_every_size_is_read_as_it_was_encoded(suffix: str, width_px: int, height_px: int) -> None:
     data = encoded(suffix, width_px, height_px)
     assert read_picture(data) == Picture(SUFFIXES[suffix], width_px, height_px)
@@ -227,13 +226,10 @@ def test_a_bomb_is_known_by_its_header_alone() -> None:
 )
 def test_five_megabytes_of_nothing_before_the_frame_header_are_given_up_soon(flood: bytes) -> None:
     data = b"\xff\xd8" + flood
-    took_s = []
-    for _ in range(3):
-        started = time.perf_counter()
-        assert reason_of(data) in {"MALFORMED", "TRUNCATED"}
-        took_s.append(time.perf_counter() - started)
-    # 3 to 6 ms each; a loop over every marker or byte takes 400.
-    assert min(took_s) < 0.1
+    started = time.process_time()
+    assert reason_of(data) in {"MALFORMED", "TRUNCATED"}
+    # 3 to 6 ms of the processor; a loop over every marker or byte takes 400.
+    assert time.process_time() - started < 0.1
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -246,7 +242,7 @@ def test_the_head_alone_tells_type_and_size(suffix: str) -> None:
 
 
 @given(start=st.sampled_from(STARTS), rest=st.binary(max_size=300))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_bytes_are_a_picture_or_no_picture_and_never_another_error(
     start: bytes, rest: bytes
 ) -> None:
@@ -259,7 +255,7 @@ def test_any_bytes_are_a_picture_or_no_picture_and_never_another_error(
     patch=st.binary(max_size=16),
     length=st.integers(0, 400),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_a_damaged_picture_is_a_picture_or_no_picture_and_never_another_error(
     suffix: str, at: int, patch: bytes, length: int
 ) -> None:

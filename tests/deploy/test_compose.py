@@ -25,8 +25,6 @@ SETTINGS: dict[str, type[ProcessSettings]] = {
     "yolo": YoloSettings,
 }
 OURS = (*SETTINGS, "prepare", "camera-enrolment")
-# Read by our own scripts in the containers, not by a service's settings.
-SCRIPT_VARIABLES = {"PINHOLE_TOKENS_FILE", "PINHOLE_CAMERA_GATEWAY_URL"}
 
 
 @pytest.fixture(scope="module")

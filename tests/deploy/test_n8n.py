@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import cv2
 import pytest
 
 from camera_uploader.synthetic.render import Scene
-from pinhole.contract.cid import Cid
+from pinhole.contract.cid import MAX_BLOCK_BYTES, Cid, Codec
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool
@@ -69,7 +70,9 @@ class N8n:
         headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
         async with (
             aiohttp.ClientSession(headers=headers) as session,
-            session.request(call.method, call.url, params=call.query, data=call.body) as answer,
+            session.request(
+                call.method, call.url, params=call.query, data=BytesIO(call.body)
+            ) as answer,
         ):
             assert answer.status < 300, f"{call.node}: {answer.status} {await answer.text()}"
             return await answer.json()
@@ -125,6 +128,32 @@ async def test_a_picture_from_a_webhook_becomes_a_frame_like_any_other(
     assert len(workflow.calls[1].body) < len(picture) / 20, "bytes travelled to the dashboard"
     assert answer.body["cid"] == str(Cid.of(picture))
     await _is_shown(running, picture, answer.body["frame_id"], "binary", eventually)
+
+
+async def test_a_picture_of_several_blocks_is_recorded_by_its_cid_and_its_hash(
+    running: Centre, camera_kubo: KuboNode, street: bytes, eventually: Eventually
+) -> None:
+    await running.enrol("ramp", camera_kubo)
+    n8n = await n8n_for(running, f"{SITE}/ramp")
+    # What follows a JPEG's end is part of the file.
+    picture = street + bytes(MAX_BLOCK_BYTES)
+    body = {
+        "image": base64.b64encode(picture).decode(),
+        "site": SITE,
+        "camera": "ramp",
+        "captured_at": CAPTURED_AT,
+    }
+
+    answer = await Workflow(FOLDER / "binary.json", running.addresses).run(body, n8n.send)
+
+    assert Cid.parse(answer.body["cid"]).codec is Codec.DAG_PB
+    reader = await running.token("reader", Scope.FRAMES_READ)
+    for path in (f"/ipfs/{answer.body['cid']}", f"/api/images/hash/{Cid.of(picture).sha256}"):
+
+        async def is_served(path: str = path) -> bool:
+            return await centre.get(running.dashboard_url, path, reader) == (200, picture)
+
+        await eventually(is_served)
 
 
 async def test_the_same_webhook_twice_is_one_frame(

@@ -123,6 +123,19 @@ def test_prometheus_asks_the_services_where_compose_has_them() -> None:
             assert environment["PINHOLE_HEALTH_PORT"] == str(lookup["port"])
 
 
+def test_prometheus_shows_the_token_that_the_services_ask_for() -> None:
+    compose = composition.read()
+    assert compose["services"]["prometheus"]["secrets"] == ["metrics_token"]
+    jobs = yaml.safe_load(SCRAPES.read_text(encoding="utf-8"))["scrape_configs"]
+    asked = {job["job_name"]: job for job in jobs}
+    for name in ("dashboard", "pinning", "yolo"):
+        given = {"source": "metrics_token", "target": f"{name}_metrics_token"}
+        assert given in compose["services"][name]["secrets"]
+        assert asked[name]["authorization"] == {"credentials_file": "/run/secrets/metrics_token"}
+    # The camera's port is on no network that strangers reach, and asks for none.
+    assert "authorization" not in asked["camera"]
+
+
 def test_grafana_finds_its_source_and_its_dashboards() -> None:
     provisioning = GRAFANA / "provisioning"
     (source,) = yaml.safe_load((provisioning / "datasources" / "prometheus.yml").read_text())[

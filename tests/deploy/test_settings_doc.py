@@ -14,6 +14,9 @@ from tests.deploy.test_compose import SETTINGS
 
 DOCUMENT = ROOT / "docs" / "settings.md"
 PACKAGES = ("pinhole", "camera_uploader", "dashboard_gateway", "pinning", "yolo_fetcher")
+# Whatever is run, built or composed; tests only set what these name.
+FOLDERS = (*PACKAGES, "deploy", "tools", "bench", "models")
+SOURCES = {".py", ".sh", ".yml", ".yaml"}
 # The system's own words, which nobody sets for Pinhole.
 SYSTEM = {"PATH", "HOME", "TMPDIR", "LANG", "LD_LIBRARY_PATH"}
 
@@ -52,6 +55,23 @@ def test_every_variable_that_the_code_reads_is_in_it() -> None:
     }
     missing = {name: path for name, path in read if name not in documented | SYSTEM}
     assert missing == {}
+
+
+def test_every_variable_of_pinholes_own_name_is_in_it() -> None:
+    documented = set(re.findall(r"`(PINHOLE_[A-Z_]+)`", DOCUMENT.read_text(encoding="utf-8")))
+    named = {
+        name
+        for path in _sources()
+        if path.suffix in SOURCES or path.name in {"Dockerfile", "Makefile"}
+        for name in re.findall(r"\bPINHOLE_[A-Z][A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    }
+    assert {"PINHOLE_PUBLISH", "PINHOLE_KUBO_PEERS", "PINHOLE_PASSWORD"} <= named
+    assert named == documented
+
+
+def _sources() -> list[Path]:
+    files = [path for path in ROOT.iterdir() if path.is_file()]
+    return files + [path for folder in FOLDERS for path in (ROOT / folder).rglob("*")]
 
 
 def _read_in(path: Path) -> set[str]:

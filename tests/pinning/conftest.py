@@ -1,10 +1,13 @@
 """The pinning service on real parts: PostgreSQL, the hub's Kubo, a camera's Kubo."""
 
+import asyncio
+import base64
 import io
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import aiohttp
@@ -21,8 +24,11 @@ from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool
 from pinhole.runtime.tokens import create_token
 from pinhole.stack.kubo_node import KuboNode
+from pinhole.stack.kubo_profile import Role
 from pinning.app import make_app
 from pinning.settings import PinningSettings
+from tests.pinning.file_store import Command, Tree, command_on
+from tests.support.kubo import Swarm
 
 SITE = "harbour"
 
@@ -131,6 +137,7 @@ def settings(postgres_dsn: str, hub_kubo: KuboNode) -> Callable[..., PinningSett
             "retry_first_s": 0.1,
             "retry_longest_s": 0.5,
             "max_attempts": 3,
+            "reconcile_hour": -1,
             "fetch_timeout_s": 3,
         }
         return PinningSettings.load(**(values | overrides))
@@ -188,6 +195,20 @@ async def unreleasing(start_service: StartService) -> Service:
     return await start_service(release_every_s=60)
 
 
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """An existing file store, empty still."""
+    root = tmp_path / "store"
+    root.mkdir()
+    return Tree(root)
+
+
+@pytest.fixture
+def command(postgres_dsn: str, hub_kubo: KuboNode) -> Command:
+    """`pinhole import` on this test's database and hub."""
+    return command_on(postgres_dsn, hub_kubo)
+
+
 @dataclass(frozen=True)
 class Stage:
     """Everything at once, for tests that look at all of it."""
@@ -204,3 +225,26 @@ def stage(
     dispatcher: Caller, camera_kubo: KuboNode, camera_rpc: KuboRpc, hub: KuboRpc, pool: Pool
 ) -> Stage:
     return Stage(dispatcher, camera_kubo, camera_rpc, hub, pool)
+
+
+@dataclass(frozen=True)
+class House:
+    """A hub of its own, on flatfs: one file a block. Other tests' blocks would be orphans here."""
+
+    node: KuboNode
+    service: Service
+    rpc: KuboRpc
+
+    def file_of(self, cid: Cid) -> Path:
+        """Return the file that holds a block: its multihash in upper-case base 32."""
+        name = base64.b32encode(b"\x12\x20" + cid.digest).decode().rstrip("=")
+        return self.node.repo / "blocks" / name[-3:-1] / f"{name}.data"
+
+
+@pytest.fixture
+async def house(swarm: Swarm, start_service: StartService) -> AsyncIterator[House]:
+    started = swarm.started(Role.HUB, init_profile="flatfs")
+    node = await asyncio.to_thread(started.__enter__)
+    service = await start_service(kubo_rpc_url=node.rpc_url, kubo_gateway_url=node.gateway_url)
+    yield House(node, service, KuboRpc(service.session, node.rpc_url))
+    await asyncio.to_thread(started.__exit__, None, None, None)

@@ -1,6 +1,7 @@
 """Many pins in one call: order, repetition, waiting, refusals."""
 
 import asyncio
+from uuid import uuid4
 
 from pinhole.contract.cid import Cid
 from pinhole.contract.pins import MAX_BATCH_PINS, Status
@@ -163,6 +164,22 @@ async def test_a_batch_of_another_form_is_refused_with_its_field(dispatcher: Cal
         status, answer = await dispatcher.call("POST", "/pins/batch", json=body)
         assert status == 422, body
         assert words in answer["error"]["details"], answer
+
+
+async def test_ten_thousand_pins_in_one_batch_are_refused_and_none_is_written(
+    dispatcher: Caller, pool: Pool
+) -> None:
+    for path, body in (
+        ("/pins/batch", {"pins": [{"cid": GOOD}] * 10_000}),
+        ("/pins/batch", {"pins": [{"cid": GOOD, "size_bytes": 2**63}]}),
+        ("/pins/meta", {"patches": [{"requestids": [str(uuid4())] * 10_000, "merge": {}}]}),
+    ):
+        status, answer = await dispatcher.call(
+            "PATCH" if path == "/pins/meta" else "POST", path, json=body
+        )
+        assert (status, answer["error"]["reason"]) == (422, "UNPROCESSABLE"), path
+        assert "500" in answer["error"]["details"] or "size_bytes" in answer["error"]["details"]
+    assert await pool.fetchval("SELECT count(*) FROM pinning.pins") == 0
 
 
 async def test_text_that_cannot_be_stored_is_refused(dispatcher: Caller, pool: Pool) -> None:

@@ -17,7 +17,7 @@ from pinhole.contract.pins import Status
 from pinhole.contract.scopes import Scope
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.postgres import Pool
-from pinning.listing import Filter
+from pinning.filters import Filter
 from tests.pinning.conftest import SITE, Caller, Service, frame
 from tests.support.polling import Eventually
 
@@ -270,6 +270,11 @@ async def test_a_malformed_pin_is_refused_in_the_specifications_form(
         *("meta=[]", "meta={", 'meta={"a":1}', "meta=%22%5Cud800%22", "name=" + "x" * 256),
         *("name=%00", 'meta={"a":"%5Cu0000"}', "meta=" + "[" * 5000),
         f"cid={','.join([str(Cid.of(b''))] * 11)}",
+        *("before=2026-01-31", "before=20260131T120000Z", "before=2026-W05-6T12:00:00Z"),
+        *("after=1769860800", "after=now", "after=", "before=2026-02-30T12:00:00Z"),
+        *("limit=", "limit=1001", "limit=99999999999999999999", "limit=%2B1", "match="),
+        "meta=" + json.dumps({str(n): "" for n in range(51)}),
+        "meta=" + json.dumps({str(n): "" for n in range(1001)}),
     ],
 )
 def test_a_malformed_filter_is_refused(query: str) -> None:
@@ -285,6 +290,19 @@ async def test_a_malformed_filter_is_answered_in_the_specifications_form(anna: C
     assert answer == {
         "error": {"reason": "BAD_REQUEST", "details": "limit is a number from 1 to 1000; got '0'"}
     }
+
+
+async def test_a_filter_by_a_cid_that_nobody_can_hold_is_refused(anna: Caller) -> None:
+    for cid, reason in ((IDENTITY, "CID_HASH"), (SHA512, "CID_HASH"), ("hello", "CID_MALFORMED")):
+        status, answer = await anna.call("GET", f"/pins?cid={cid}")
+        assert (status, answer["error"]["reason"]) == (422, reason)
+        assert set(answer["error"]) == {"reason", "details"}
+
+
+async def test_routes_of_many_pins_answer_their_own_methods_only(anna: Caller) -> None:
+    for method, path in (("GET", "/pins/batch"), ("POST", "/pins/meta"), ("DELETE", "/pins/meta")):
+        status, answer = await anna.call(method, path)
+        assert (status, answer["error"]["reason"]) == (405, "METHOD_NOT_ALLOWED")
 
 
 async def test_a_requestid_that_is_none_is_not_found(anna: Caller) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from pinhole.contract.cid import Cid
 from pinhole.contract.owners import Owner
-from pinhole.contract.scopes import Scope
+from pinhole.contract.scopes import Scope, TokenOption
 from pinhole.runtime.kubo import KuboRpc
 from pinhole.runtime.tokens import create_token
 from pinhole.stack.kubo_node import KuboNode
@@ -105,6 +105,79 @@ async def test_pin_remote_pages_through_more_pins_than_a_page_holds(
     status, _ = await kubo.call("POST", "/pins/batch?wait_s=10", json={"pins": pins})
     assert status == 200
     assert len((await ipfs("pin", "remote", "ls", "--service=pinhole")).splitlines()) == 35
+
+
+async def test_pin_remote_pages_through_more_than_two_hundred_pins(
+    ipfs: Ipfs, service: Service
+) -> None:
+    cid = await ipfs("add", "-Q", "--cid-version=1", "--raw-leaves", stdin=frame(100))
+    await ipfs("pin", "remote", "add", "--service=pinhole", "--name=first", cid)
+    client = await service.caller("pager", Scope.PINS_WRITE, Scope.PINS_SERVICE)
+    kubo = client.acting_for(Owner.token("kubo"))
+    pins = [
+        {"cid": cid, "name": f"pin-{number}", "meta": {"event_id": str(number)}}
+        for number in range(230)
+    ]
+    status, _ = await kubo.call("POST", "/pins/batch?wait_s=10", json={"pins": pins})
+    assert status == 200
+    listed = await ipfs("pin", "remote", "ls", "--service=pinhole", "--enc=json")
+    names = [json.loads(line)["Name"] for line in listed.splitlines()]
+    assert names == [*(f"pin-{number}" for number in reversed(range(230))), "first"]
+
+
+async def test_a_pin_that_kubo_added_is_replaced_and_kubo_sees_the_new_one_only(
+    ipfs: Ipfs, service: Service, hub: KuboRpc, eventually: Eventually
+) -> None:
+    """Kubo has no command for it: the call is the specification's, the bytes are Kubo's."""
+    old, new = [
+        await ipfs("add", "-Q", "--cid-version=1", "--raw-leaves", stdin=frame(size))
+        for size in (100, 200)
+    ]
+    await ipfs("pin", "remote", "add", "--service=pinhole", "--name=holiday", old)
+    client = await service.caller("editor", Scope.PINS_WRITE, Scope.PINS_SERVICE)
+    kubo = client.acting_for(Owner.token("kubo"))
+    _, listed = await kubo.call("GET", "/pins")
+    (before,) = listed["results"]
+    status, after = await kubo.call(
+        "POST", f"/pins/{before['requestid']}", json={"cid": new, "name": "holiday"}
+    )
+    assert status == 202
+    assert after["requestid"] != before["requestid"]
+    assert (await kubo.call("GET", f"/pins/{before['requestid']}"))[0] == 404
+
+    async def listed_by_kubo() -> bool:
+        line = await ipfs("pin", "remote", "ls", "--service=pinhole", "--name=holiday")
+        return line.startswith(new)
+
+    await eventually(listed_by_kubo, timeout_s=20)
+
+    async def is_gone() -> bool:
+        return await hub.block_stat(Cid.parse(old)) is None
+
+    await eventually(is_gone)
+    assert await hub.is_pinned(Cid.parse(new))
+
+
+async def test_a_token_with_the_switch_lists_to_kubo_what_is_not_pinned_yet(
+    ipfs: Ipfs, service: Service
+) -> None:
+    secret = await create_token(
+        service.pool,
+        "hurried",
+        [Scope.PINS_READ, Scope.PINS_WRITE],
+        options={TokenOption.UNFINISHED_IN_LISTS: True},
+    )
+    await ipfs("pin", "remote", "service", "add", "hurried", service.base, secret)
+    nobodys = str(Cid.of(frame()))
+    add = ("pin", "remote", "add", "--background")
+    for name in ("hurried", "pinhole"):
+        assert "queued" in await ipfs(*add, f"--service={name}", nobodys)
+    async with service.session.get(
+        f"{service.base}/pins", headers={"Authorization": f"Bearer {secret}"}
+    ) as answer:
+        listed = await answer.json()
+    assert [result["pin"]["cid"] for result in listed["results"]] == [nobodys]
+    assert await ipfs("pin", "remote", "ls", "--service=pinhole") == ""
 
 
 async def test_pin_remote_service_stat_counts_what_is_pinned(ipfs: Ipfs) -> None:

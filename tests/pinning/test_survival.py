@@ -215,7 +215,8 @@ async def test_a_healthy_service_says_so_of_each_of_its_parts(service: Service) 
     status, parts = await _health(service)
     assert status == 200
     assert set(parts) == {
-        *("hub", "keeper-1", "keeper-2", "worker", "releaser", "postgres"),
+        *("hub", "keeper-1", "keeper-2", "worker", "releaser-1", "releaser-2"),
+        *("expiry", "pressure", "reconciler", "postgres"),
     }
     assert set(parts.values()) == {"ok"}
 

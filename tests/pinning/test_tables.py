@@ -1,22 +1,47 @@
 """The tables: made twice without harm, doubles forbidden, hot statements on their indexes."""
 
-import json
-from datetime import timedelta
-from typing import Any
+import importlib
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import asyncpg
+import psycopg
 import pytest
 
 from pinhole.contract.cid import Cid
 from pinhole.runtime.migrations import migrate
 from pinhole.runtime.postgres import Pool
-from pinning import ledger, listing, schedule
+from pinning import departures, ledger, schedule
+from pinning.reconciling import differences
+from tests.support.plans import nodes
+
+first = importlib.import_module("pinning.migrations.versions.0001_pins")
 
 
 def test_migrations_run_twice_change_nothing(empty_postgres_dsn: str) -> None:
     for _ in range(2):
         migrate(empty_postgres_dsn, "pinning.migrations", "pinning")
+
+
+def test_an_upgrade_keeps_what_the_first_version_wrote(empty_postgres_dsn: str) -> None:
+    """The first version alone, some rows, then all versions since."""
+    with psycopg.connect(empty_postgres_dsn, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA pinning")
+        for statements in (first.BLOCKS, first.PINS, first.INDEXES, first.ORIGINS):
+            connection.execute(statements)
+        connection.execute(
+            "CREATE TABLE pinning.alembic_version (version_num varchar(32) PRIMARY KEY)"
+        )
+        connection.execute("INSERT INTO pinning.alembic_version VALUES ('0001')")
+        connection.execute(BLOCK.replace("$1", "%s"), (CID,))
+        connection.execute(BINDING.replace("$1", "%s"), (CID,))
+        connection.execute(PIN.replace("$1", "%s").replace("$2", "%s"), (uuid4(), CID))
+    migrate(empty_postgres_dsn, "pinning.migrations", "pinning")
+    with psycopg.connect(empty_postgres_dsn) as connection:
+        for table in ("blocks", "bindings", "pins"):
+            row = connection.execute(f"SELECT cid FROM pinning.{table}").fetchone()  # noqa: S608
+            assert row == (CID,), table
+        connection.execute("UPDATE pinning.blocks SET state = 'missing'")
 
 
 CID = Cid.of(b"x").binary
@@ -67,38 +92,27 @@ FILL = """
 """
 
 
-async def _nodes(pool: Pool, statement: str, *arguments: Any) -> set[str]:
-    """Return the indexes that a statement's plan uses, and the tables that it reads whole."""
-    plan = await pool.fetchval(f"EXPLAIN (FORMAT JSON) {statement}", *arguments)
-    found: set[str] = set()
-
-    def walk(node: dict[str, Any]) -> None:
-        if "Index Name" in node:
-            found.add(node["Index Name"])
-        elif node["Node Type"] == "Seq Scan":
-            found.add(f"all of {node['Relation Name']}")
-        for child in node.get("Plans", []):
-            walk(child)
-
-    (explained,) = plan if isinstance(plan, list) else json.loads(plan)
-    walk(explained["Plan"])
-    return found
-
-
 async def test_hot_statements_use_their_indexes_when_the_tables_are_filled(pool: Pool) -> None:
     await pool.execute(FILL)
     await pool.execute("ANALYZE pinning.pins, pinning.blocks, pinning.bindings")
     owner = "camera:harbour/gate-1"
     lease = timedelta(seconds=30)
-    assert await _nodes(pool, schedule.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
-    assert await _nodes(pool, ledger.RELEASING, 32) == {"blocks_releasing"}
-    assert await _nodes(pool, ledger.LET_GO, CID) == {"blocks_pkey", "bindings_pkey"}
-    assert await _nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {
+    assert await nodes(pool, schedule.TAKE_UP, 100, lease) == {"pins_due", "pins_pkey"}
+    assert await nodes(pool, departures.TAKE, 32) == {"blocks_releasing"}
+    assert await nodes(pool, departures.TREES) == {"blocks_trees"}  # few, as they should be
+    assert await nodes(pool, departures.UNCLAIMED, datetime.now(UTC), 200) == {"bindings_expiring"}
+    assert await nodes(pool, departures.STILL_RELEASING, [CID]) == {"blocks_pkey", "bindings_pkey"}
+    assert await nodes(pool, departures.FORGET, [CID]) == {"blocks_pkey"}
+    assert await nodes(pool, departures.UNBIND, [CID], [owner]) == {
         "bindings_pkey",
         "pins_cid_owner_batch_key_key",
     }
-    read = await _nodes(pool, ledger.READ, [CID], [owner])
+    assert await nodes(pool, departures.LET_GO, [CID]) == {"blocks_pkey", "bindings_pkey"}
+    assert await nodes(pool, differences.SAMPLE, [CID]) == {"blocks_pkey"}
+    assert await nodes(pool, ledger.IS_ANOTHERS, CID, owner) == {
+        "bindings_pkey",
+        "pins_cid_owner_batch_key_key",
+    }
+    read = await nodes(pool, ledger.READ, [CID], [owner])
     assert {"blocks_pkey", "bindings_pkey", "pins_cid_owner_batch_key_key"} <= read
     assert not {node for node in read if node.startswith("all of")} - {"all of tombstones"}
-    nothing = (None, None, "exact", ["pinned"], None, None, None)
-    assert await _nodes(pool, listing.PAGE, owner, *nothing, 10) == {"pins_owner_created_at_key"}

@@ -1,11 +1,15 @@
 """The `pinhole` command: what it prints, and its exit status."""
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
 from pinhole import cli
+from pinhole.contract.scopes import TokenOption
+from pinhole.runtime.postgres import create_pool
+from pinhole.runtime.tokens import PostgresTokens, Token, hash_of
 from pinhole.stack.layout import HOME_VARIABLE, Layout
 from pinhole.stack.topology import tokens_file
 
@@ -23,7 +27,7 @@ def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    for command in ("up", "status", "logs", "down", "reset", "tokens"):
+    for command in ("up", "status", "logs", "down", "reset", "tokens", "doctor"):
         assert f"\n    {command} " in shown
 
 
@@ -126,3 +130,38 @@ def test_a_checkout_keeps_its_state_in_itself_wherever_one_is(
     monkeypatch.chdir(tmp_path)
     cli.main(["status"])
     assert f"state in {Path(cli.__file__).parents[1] / '.pinhole'}" in capsys.readouterr().out
+
+
+def test_a_token_for_an_outside_client_has_its_options(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    postgres_dsn: str,
+) -> None:
+    monkeypatch.setenv("PINHOLE_POSTGRES_DSN", postgres_dsn)
+    create = ["tokens", "create", "--name", "estuary", "--scope", "pins:read"]
+    origins = ["--origin-peer", "12D3KooWa", "--origin-network", "10.0.0.0/8"]
+    assert cli.main([*create, "--unfinished-in-lists", *origins]) == 0
+    secret = capsys.readouterr().out.strip()
+
+    async def found() -> Token | None:
+        async with await create_pool(postgres_dsn, max_size=1) as pool:
+            return await PostgresTokens(pool).find(hash_of(secret))
+
+    token = asyncio.run(found())
+    assert token is not None
+    assert token.options == {
+        TokenOption.UNFINISHED_IN_LISTS: True,
+        TokenOption.ORIGIN_PEERS: ["12D3KooWa"],
+        TokenOption.ORIGIN_NETWORKS: ["10.0.0.0/8"],
+    }
+    assert cli.main(["tokens", "ls"]) == 0
+    listed = "origin_networks=10.0.0.0/8  origin_peers=12D3KooWa  unfinished_in_lists=yes\n"
+    assert capsys.readouterr().out.endswith(listed)
+
+
+def test_a_network_that_is_none_is_refused_before_a_token_is_made(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["tokens", "create", "--scope", "pins:read", "--origin-network", "10.0.0.1/8"])
+    assert "10.0.0.1/8 has host bits set" in capsys.readouterr().err

@@ -5,7 +5,6 @@ import io
 import re
 import tarfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,8 +13,6 @@ from pinhole.stack import kubo_binary, kubo_build, kubo_release
 from pinhole.stack.failure import StackFailure
 from pinhole.stack.kubo_binary import find_binary, obtain_binary
 from pinhole.stack.progress import Report
-
-SaysVersion = Callable[[Path, str], Path]
 
 
 def program(path: Path, version: str) -> Path:

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from pinhole.stack.kubo_binary import obtain_binary
 from pinhole.stack.kubo_node import KuboNode, KuboPorts, new_swarm_key
-from pinhole.stack.kubo_profile import Peer, Role
+from pinhole.stack.kubo_profile import INIT_PROFILE, Peer, Role
 from pinhole.stack.ports import unused_port
 from pinhole.stack.program import running
 
@@ -32,7 +32,9 @@ class Swarm:
     key: str = field(default_factory=new_swarm_key)
     _numbers: Iterator[int] = field(default_factory=itertools.count)
 
-    def node(self, role: Role, *, rpc_token: str | None = None) -> KuboNode:
+    def node(
+        self, role: Role, *, rpc_token: str | None = None, init_profile: str = INIT_PROFILE
+    ) -> KuboNode:
         """Return a node that is neither prepared nor running."""
         name = f"{role}-{next(self._numbers)}"
         return KuboNode(
@@ -44,14 +46,20 @@ class Swarm:
             ports=KuboPorts(api=unused_port(), gateway=unused_port(), swarm=unused_port()),
             rpc_token=rpc_token,
             expected_blocks=100_000,
+            init_profile=init_profile,
         )
 
     @contextmanager
     def started(
-        self, role: Role, *, peers: tuple[Peer, ...] = (), rpc_token: str | None = None
+        self,
+        role: Role,
+        *,
+        peers: tuple[Peer, ...] = (),
+        rpc_token: str | None = None,
+        init_profile: str = INIT_PROFILE,
     ) -> Iterator[KuboNode]:
         """Run a node of the swarm for the length of a `with` block."""
-        node = self.node(role, rpc_token=rpc_token)
+        node = self.node(role, rpc_token=rpc_token, init_profile=init_profile)
         node.prepare(self.key, peers)
         assert node.peer_id  # read once here: a test's event loop must not wait for a file
         with running(node.program()):

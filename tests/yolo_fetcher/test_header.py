@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from pinhole.contract.picture import MediaType, NotAPicture, Picture
@@ -39,7 +39,6 @@ def test_file_of_0_bytes_is_empty() -> None:
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp"])
 @given(kept=st.floats(0.05, 0.99))
-@settings(deadline=None)
 def test_picture_whose_end_is_missing_is_truncated(suffix: str, kept: float) -> None:
     data = encoded(noise(160, 120), suffix)
     with pytest.raises(NotAPicture) as refusal:

@@ -29,7 +29,6 @@ def test_input_need_not_be_a_square() -> None:
 
 
 @given(width_px=SIDES, height_px=SIDES)
-@settings(deadline=None)
 def test_corners_of_the_frame_come_back_from_the_input(width_px: int, height_px: int) -> None:
     _, placement = letterbox(noise(width_px, height_px), (width_px, height_px), 1, INPUT_HW)
     left, top = placement.left_px, placement.top_px

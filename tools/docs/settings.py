@@ -61,17 +61,105 @@ A setting may also be a file: with `PINHOLE_SECRETS_DIR=/run/secrets`, the file
 `/run/secrets/pinning_kubo_rpc_token` is `PINNING_KUBO_RPC_TOKEN`; an environment variable wins over
 the file. Secrets belong into files: an environment can be seen by others. A value that is missing
 or out of bounds ends the start with one sentence that names the variable and never the value.
-
-## Beside the services
-
-| variable | read by | what it is |
-|---|---|---|
-| `PINHOLE_SECRETS_DIR` | every service | directory of settings as files |
-| `PINHOLE_HOME` | `pinhole` | the stack's state; `.pinhole` in this directory or above it |
-| `PINHOLE_POSTGRES_DSN` | `pinhole tokens` | the database, where it is not the running stack's |
-| `XDG_CACHE_HOME` | `pinhole up` | where a Kubo that was built is kept; `~/.cache` |
-| `TORCH_INDEX_URL` | `make up`, `make test`, `docker build` | PyTorch's own index for torch |
 """
+
+# (variables, who reads them, what they are); a test looks for others in the sources.
+BESIDE: Final = (
+    ("PINHOLE_SECRETS_DIR", "every service", "directory of settings as files"),
+    ("PINHOLE_HOME", "`pinhole`", "the stack's state; `.pinhole` in this directory or above it"),
+    (
+        "PINHOLE_POSTGRES_DSN",
+        "`pinhole tokens`",
+        "the database, where it is not the running stack's",
+    ),
+    (
+        "PINHOLE_PAGE_TOKEN",
+        "`pinhole up`",
+        "a file in its secrets: the token by which it sees the first boxes on the page",
+    ),
+    (
+        "PINHOLE_PASSWORD PINHOLE_NEW_PASSWORD",
+        "`tools/screenshots.py`",
+        "the password to log in with, and the next one where that is for one time",
+    ),
+    ("XDG_CACHE_HOME", "`pinhole up`", "where a Kubo that was built is kept; `~/.cache`"),
+    (
+        "TORCH_INDEX_URL",
+        "`make up`, `make test`, `docker build`",
+        "PyTorch's own index for torch",
+    ),
+)
+IN_CONTAINERS: Final = (
+    ("PINHOLE_HEALTH_PORT", "`deploy/docker/healthy.py`", "port of `/healthz` in this image"),
+    (
+        "PINHOLE_TOKENS_FILE",
+        "`deploy/docker/prepare.py`",
+        "where the detector's list of tokens is written",
+    ),
+    (
+        "PINHOLE_CAMERA_GATEWAY_URL",
+        "`deploy/docker/prepare.py`",
+        "the gateway that the profile's camera is enrolled with",
+    ),
+    (
+        "PINHOLE_KUBO_PROFILE",
+        "`deploy/kubo/profile.sh`",
+        "file of Kubo's settings, made by `deploy/kubo/render.py`",
+    ),
+    (
+        "PINHOLE_KUBO_RPC_ADDRESS",
+        "`deploy/kubo/profile.sh`",
+        "IPv4 address on which Kubo's RPC listens beside 127.0.0.1",
+    ),
+    ("PINHOLE_KUBO_RPC_TOKEN_FILE", "`deploy/kubo/profile.sh`", "the RPC's bearer token"),
+    (
+        "PINHOLE_KUBO_PEERS",
+        "`deploy/kubo/profile.sh`",
+        "JSON for Kubo's `Peering.Peers`; may be left out",
+    ),
+)
+_COMPOSE: Final = "`docker-compose.yml`"
+COMPOSE: Final = (
+    ("PINHOLE_PUBLISH PINHOLE_PUBLIC_URL", _COMPOSE, "where the page is, and its address"),
+    ("PINHOLE_PUBLISH_GRAFANA", _COMPOSE, "where Grafana is"),
+    ("PINHOLE_CAMERA_NETWORKS", _COMPOSE, "from where pinning may fetch"),
+    ("PINHOLE_VERSION PINHOLE_LOG_LEVEL", _COMPOSE, "tag of the images; how much is logged"),
+    (
+        "PINHOLE_DASHBOARD_WORKERS PINHOLE_PINNING_WORKERS",
+        _COMPOSE,
+        "processes of these services",
+    ),
+    (
+        "PINHOLE_YOLO_TARGET PINHOLE_YOLO_DEVICE PINHOLE_MODEL",
+        _COMPOSE,
+        "which detector, on what, with which model",
+    ),
+    (
+        "PINHOLE_RPC_SUBNET PINHOLE_RPC_ADDRESS",
+        _COMPOSE,
+        "the network of the hub's RPC, and its address there",
+    ),
+    (
+        "PINHOLE_CAMERA_SUBNET PINHOLE_CAMERA_ADDRESS",
+        _COMPOSE,
+        "the network towards cameras, and the profile's own camera in it",
+    ),
+    (
+        "PINHOLE_EDGE_SUBNET PINHOLE_CAMERA_RPC_ADDRESS",
+        _COMPOSE,
+        "that camera with its Kubo, and the address of its RPC",
+    ),
+    (
+        "PINHOLE_CAMERA_SITE PINHOLE_CAMERA_NAME PINHOLE_CAMERA_SOURCE PINHOLE_CAMERA_FPS",
+        _COMPOSE,
+        "the camera of the profile `camera`",
+    ),
+)
+TABLES: Final = {
+    "Beside the services": BESIDE,
+    "In containers, set by the images and by `docker-compose.yml`": IN_CONTAINERS,
+    "From `.env`; defaults in [operations.md](operations.md)": COMPOSE,
+}
 
 
 @dataclass(frozen=True)
@@ -116,6 +204,11 @@ def settings_of(model: type[ProcessSettings]) -> Iterator[Setting]:
 def text() -> str:
     """Return the whole document."""
     parts = [HEAD]
+    for title, rows in TABLES.items():
+        parts.append(f"\n## {title}\n\n| variable | read by | what it is |\n|---|---|---|\n")
+        for variables, reader, what in rows:
+            names = ", ".join(f"`{name}`" for name in variables.split())
+            parts.append(f"| {names} | {reader} | {what} |\n")
     for package, model in SERVICES:
         parts.append(f"\n## {package}\n\n{(model.__doc__ or '').splitlines()[0]}\n\n")
         parts.append("| variable | type | bounds | default | what it is |\n|---|---|---|---|---|\n")

@@ -145,3 +145,25 @@ async def test_camera_that_does_not_answer_holds_up_no_other(
 
         await eventually(others_are_done, 30)
         assert ("pinned", "waiting") not in await centre.states()
+
+
+async def test_what_was_seen_is_told_to_pinning_for_its_policies(
+    centre: Centre, photo: bytes, eventually: Eventually
+) -> None:
+    camera = await centre.enrol()
+    picture = photo + b"told"
+    await centre.capture(picture)
+    await camera.send(camera.frame(picture))
+    await eventually(lambda: centre.stand([("pinned", "detected")]), 30)
+    query = """
+        SELECT p.classes = f.classes AND p.max_confidence IS NOT DISTINCT FROM f.max_confidence
+               AND p.meta ? 'classes'
+        FROM dashboard.frames AS f JOIN pinning.pins AS p ON p.batch_key = f.event_id::text
+    """
+
+    async def is_told() -> bool:
+        return bool(await centre.pool.fetchval(query)) and not await count(
+            centre.pool, "SELECT count(*) FROM dashboard.untold"
+        )
+
+    await eventually(is_told, 30)

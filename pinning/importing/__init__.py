@@ -1,0 +1,1 @@
+"""Importing: the files of an existing tree become blocks that are pinned for an owner."""

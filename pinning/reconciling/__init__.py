@@ -1,0 +1,1 @@
+"""Reconciling: what the node holds against what the ledger says it should."""
