@@ -104,12 +104,16 @@ add in any order.
 TRAINING: Final = (
     "in four runs on two cores that other work had most of: 0.68 h (2,600 of the pictures, about 4\n"
     "  passes), 0.42 h (680 more, moved at random, about 1.7 passes), 0.19 h of the one-to-one head\n"
-    "  alone, all three in one thread, and at the end 0.19 h of both cores' own time: 738 steps over\n"
-    "  all pictures, from 0.0009 down to 2 % of it"
+    "  alone, all three in one thread, and at the end 0.19 h of both cores' own time: 738 steps, so\n"
+    "  5,904 pictures drawn from all, from a rate of 0.0009 down to 2 % of it, on a curve that was\n"
+    "  shortened once under way"
 )
 """How the model in the folder was trained; change it together with the model."""
 
-SPEED: Final = "about 13 ms a picture at best, 34 ms median, on 2 cores with other work (AVX-512, OpenVINO 2026.4)"
+SPEED: Final = (
+    "about 13 ms a picture at best, 34 ms median, on 2 cores with other work (AVX-512, OpenVINO 2026.4);"
+    " measured before the suppression of doubles, which adds 0.4 ms"
+)
 SHAPE_NOTE: Final = """\
   With a dynamic shape it is slower: 18 ms at best and 37 ms median, alternating in the same run."""
 
