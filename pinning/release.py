@@ -112,9 +112,6 @@ class Releaser:
         """Remove what lies in the file tree too, or lay there before it came to Kubo."""
         if self._tree is None:
             return
-        if problem := self._tree.problem():
-            # A disk that is away would come back with what should be gone.
-            raise Unavailable(problem, reason="TREE_UNAVAILABLE")
         try:
             await asyncio.to_thread(_remove_all, self._tree, cids)
         except OSError as error:
@@ -123,5 +120,8 @@ class Releaser:
 
 
 def _remove_all(tree: FileTree, cids: Sequence[Cid]) -> None:
+    if problem := tree.problem():
+        # A disk that is away would come back with what should be gone.
+        raise Unavailable(problem, reason="TREE_UNAVAILABLE")
     for cid in cids:
         tree.remove(cid)

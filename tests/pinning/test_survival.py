@@ -216,7 +216,7 @@ async def test_a_healthy_service_says_so_of_each_of_its_parts(service: Service) 
     assert status == 200
     assert set(parts) == {
         *("hub", "keeper-1", "keeper-2", "worker", "releaser-1", "releaser-2"),
-        *("expiry", "pressure", "reconciler", "postgres"),
+        *("expiry", "unclaimed", "pressure", "reconciler", "postgres"),
     }
     assert set(parts.values()) == {"ok"}
 
