@@ -1,6 +1,6 @@
 """`python -m bench`: every row family, or those that one names.
 
-python -m bench                     all, under ten minutes, saved in bench/results
+python -m bench                     all, a quarter of an hour and more, saved in bench/results
 python -m bench --only ingest       one family; nothing is saved unless --save says where
 python -m bench --quick             a minute: whether everything runs, not how fast it is
 """

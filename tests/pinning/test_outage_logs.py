@@ -28,7 +28,7 @@ async def test_an_outage_is_told_once_by_each_part_and_without_tracebacks(
 
     caplog.set_level("INFO")
     async with no_postgres(postgres_databases, postgres_dsn):
-        # Worker and releaser, each started anew several times.
+        # The worker and both lanes of releasing, each started anew several times.
         await eventually(lambda: restarts() >= 6, timeout_s=20)
         for _ in range(3):
             status, _ = await dispatcher.call("GET", "/pins")
@@ -37,5 +37,5 @@ async def test_an_outage_is_told_once_by_each_part_and_without_tracebacks(
     assert not [record.getMessage() for record in caplog.records if record.exc_info]
     warnings = [r for r in caplog.records if r.levelno >= logging.WARNING]
     told = Counter(record.getMessage().partition(":")[0] for record in warnings)
-    assert {"worker waits", "releaser waits"} <= set(told)
+    assert {"worker waits", "releaser-1 waits", "releaser-2 waits"} <= set(told)
     assert max(told.values()) == 1, told
